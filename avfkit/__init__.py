@@ -1,0 +1,47 @@
+"""Amortized variational filtering and structured VAEs in JAX: any model, any inference method.
+
+Models say what the world does, inference methods say what may have happened, and one free energy
+judges them all.
+"""
+
+from . import data as data
+from . import kalman as kalman
+from . import nn as nn
+from . import train as train
+from ._distributions import AbstractDistribution as AbstractDistribution
+from ._distributions import AbstractGaussian as AbstractGaussian
+from ._distributions import Bernoulli as Bernoulli
+from ._distributions import DiagonalGaussian as DiagonalGaussian
+from ._distributions import FullGaussian as FullGaussian
+from ._distributions import kl as kl
+from ._evaluation import Evaluation as Evaluation
+from ._evaluation import evaluate as evaluate
+from ._inference import AbstractFilter as AbstractFilter
+from ._inference import AbstractInference as AbstractInference
+from ._inference import AbstractPath as AbstractPath
+from ._inference import AbstractSmoother as AbstractSmoother
+from ._inference import StepProblem as StepProblem
+from ._inference import Trace as Trace
+from ._model import AbstractLatentLDS as AbstractLatentLDS
+from ._model import AbstractMarkovModel as AbstractMarkovModel
+from ._model import AbstractModel as AbstractModel
+from ._model import AbstractRecurrentModel as AbstractRecurrentModel
+from ._objectives import free_energy as free_energy
+from ._objectives import iwae as iwae
+from ._sample import sample as sample
+from .inference import AbstractExpectation as AbstractExpectation
+from .inference import AbstractUpdate as AbstractUpdate
+from .inference import Cubature as Cubature
+from .inference import DirectFilter as DirectFilter
+from .inference import GaussMarkov as GaussMarkov
+from .inference import GradientUpdate as GradientUpdate
+from .inference import IterativeFilter as IterativeFilter
+from .inference import KalmanFilter as KalmanFilter
+from .inference import KalmanSmoother as KalmanSmoother
+from .inference import LearnedUpdate as LearnedUpdate
+from .inference import MarginalFilter as MarginalFilter
+from .inference import MonteCarlo as MonteCarlo
+from .models import LDS as LDS
+from .models import VRNN as VRNN
+
+__version__ = "0.1.0"

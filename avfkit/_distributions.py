@@ -1,0 +1,250 @@
+"""Four small distributions: diagonal and full Gaussians, Bernoulli, and nothing else.
+
+Each holds one vector. `log_prob` takes a mask of the entries that were observed: a missing entry
+contributes nothing, so a missing observation needs no special case anywhere else.
+"""
+
+import math
+from abc import abstractmethod
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Bool, Float, Key
+
+LOG_2PI = math.log(2.0 * math.pi)
+
+
+class AbstractDistribution(eqx.Module):
+    """A distribution over one vector, with a `mean`."""
+
+    mean: eqx.AbstractVar[Float[Array, " size"]]
+
+    @abstractmethod
+    def log_prob(
+        self, value: Float[Array, " size"], observed: Bool[Array, " size"] | None = None
+    ) -> Float[Array, ""]:
+        """Log probability (density) of the observed entries of `value`, in nats."""
+
+    @abstractmethod
+    def sample(self, *, key: Key[Array, ""]) -> Float[Array, " size"]:
+        """One draw; reparameterised where the distribution allows it."""
+
+
+class AbstractGaussian(AbstractDistribution):
+    """A Gaussian: a location and an invertible scale applied to standard normal noise."""
+
+    @property
+    @abstractmethod
+    def variance(self) -> Float[Array, " size"]:
+        """The marginal variance of each entry."""
+
+    @property
+    @abstractmethod
+    def covariance(self) -> Float[Array, "size size"]:
+        """The covariance matrix."""
+
+    @abstractmethod
+    def transform(self, noise: Float[Array, " size"]) -> Float[Array, " size"]:
+        """Map standard normal noise to a draw (the reparameterisation)."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, gaussian: "AbstractGaussian") -> "AbstractGaussian":
+        """The member of this family with the mean and the (marginal) variances of another."""
+
+    def sample(self, *, key: Key[Array, ""]) -> Float[Array, " size"]:
+        """One reparameterised draw: gradients flow to the mean and the scale."""
+        return self.transform(jr.normal(key, self.mean.shape, self.mean.dtype))
+
+
+class DiagonalGaussian(AbstractGaussian):
+    """A Gaussian with independent entries, held as mean and log-variance (the paper's lambda).
+
+    **Example**
+
+    ```python
+    q = avfkit.DiagonalGaussian(mean=jnp.zeros(2), log_var=jnp.log(jnp.array([1.0, 4.0])))
+    ```
+    """
+
+    mean: Float[Array, " size"]
+    log_var: Float[Array, " size"]
+
+    @property
+    def variance(self) -> Float[Array, " size"]:
+        """The variance of each entry."""
+        return jnp.exp(self.log_var)
+
+    @property
+    def covariance(self) -> Float[Array, "size size"]:
+        """The diagonal covariance matrix."""
+        return jnp.diag(self.variance)
+
+    def transform(self, noise: Float[Array, " size"]) -> Float[Array, " size"]:
+        """Mean plus standard deviation times noise."""
+        return self.mean + jnp.exp(0.5 * self.log_var) * noise
+
+    def log_prob(
+        self, value: Float[Array, " size"], observed: Bool[Array, " size"] | None = None
+    ) -> Float[Array, ""]:
+        """Sum over the observed entries of the Gaussian log density, in nats."""
+        scaled = (value - self.mean) ** 2 * jnp.exp(-self.log_var)
+        return _masked_sum(-0.5 * (LOG_2PI + self.log_var + scaled), observed)
+
+    @classmethod
+    def of(cls, gaussian: AbstractGaussian) -> "DiagonalGaussian":
+        """Keep the mean and the marginal variances of any Gaussian."""
+        if isinstance(gaussian, DiagonalGaussian):
+            return gaussian
+        return cls(gaussian.mean, jnp.log(gaussian.variance))
+
+
+class FullGaussian(AbstractGaussian):
+    """A Gaussian with correlated entries, held by unconstrained numbers.
+
+    The covariance is `L @ L.T`, with `L` the lower triangle of `lower` and `exp(log_scale)` on its
+    diagonal: a gradient step on these numbers never leaves the family. Use `from_covariance` to
+    make one.
+
+    **Example**
+
+    ```python
+    q = avfkit.FullGaussian.from_covariance(mean, covariance)
+    ```
+    """
+
+    mean: Float[Array, " size"]
+    log_scale: Float[Array, " size"]
+    lower: Float[Array, "size size"]
+
+    @classmethod
+    def from_covariance(
+        cls, mean: Float[Array, " size"], covariance: Float[Array, "size size"]
+    ) -> "FullGaussian":
+        """From mean and a positive-definite covariance matrix."""
+        return cls.from_scale(mean, jnp.linalg.cholesky(covariance))
+
+    @classmethod
+    def from_scale(
+        cls, mean: Float[Array, " size"], scale_tril: Float[Array, "size size"]
+    ) -> "FullGaussian":
+        """From mean and lower-triangular scale with a positive diagonal."""
+        return cls(mean, jnp.log(jnp.diagonal(scale_tril)), jnp.tril(scale_tril, -1))
+
+    @property
+    def scale_tril(self) -> Float[Array, "size size"]:
+        """The lower-triangular scale `L`."""
+        return jnp.tril(self.lower, -1) + jnp.diag(jnp.exp(self.log_scale))
+
+    @property
+    def variance(self) -> Float[Array, " size"]:
+        """The marginal variance of each entry."""
+        return jnp.sum(self.scale_tril**2, axis=-1)
+
+    @property
+    def covariance(self) -> Float[Array, "size size"]:
+        """The covariance matrix."""
+        return self.scale_tril @ self.scale_tril.T
+
+    def transform(self, noise: Float[Array, " size"]) -> Float[Array, " size"]:
+        """Mean plus triangular scale times noise."""
+        return self.mean + self.scale_tril @ noise
+
+    def log_prob(
+        self, value: Float[Array, " size"], observed: Bool[Array, " size"] | None = None
+    ) -> Float[Array, ""]:
+        """Log density of the observed entries (their marginal), in nats."""
+        if observed is None:
+            noise = solve_triangular(self.scale_tril, value - self.mean, lower=True)
+            return jnp.sum(-0.5 * (LOG_2PI + noise**2) - self.log_scale)
+        keep = observed[:, None] & observed[None, :]
+        padding = jnp.diag(jnp.where(observed, 0.0, 1.0).astype(self.mean.dtype))
+        marginal = jnp.where(keep, self.covariance, 0.0) + padding
+        scale = jnp.linalg.cholesky(marginal)
+        shift = jnp.where(observed, value - self.mean, 0.0)
+        noise = solve_triangular(scale, shift, lower=True)
+        terms = -0.5 * (LOG_2PI + noise**2) - jnp.log(jnp.diagonal(scale))
+        return _masked_sum(terms, observed)
+
+    @classmethod
+    def of(cls, gaussian: AbstractGaussian) -> "FullGaussian":
+        """The same Gaussian, held by its triangular scale."""
+        if isinstance(gaussian, FullGaussian):
+            return gaussian
+        size = gaussian.mean.shape[-1]
+        lower = jnp.zeros((size, size), gaussian.mean.dtype)
+        return cls(gaussian.mean, 0.5 * jnp.log(gaussian.variance), lower)
+
+
+class Bernoulli(AbstractDistribution):
+    """Independent binary entries, held as logits: the likelihood of a piano roll.
+
+    `sample` returns zeros and ones; no gradient flows through a draw.
+
+    **Example**
+
+    ```python
+    keys = avfkit.Bernoulli(logits=jnp.zeros(88))
+    ```
+    """
+
+    logits: Float[Array, " size"]
+
+    def __init__(self, logits: Float[Array, " size"]) -> None:
+        self.logits = logits
+
+    @property
+    def mean(self) -> Float[Array, " size"]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The probability that each entry is one."""
+        return jax.nn.sigmoid(self.logits)
+
+    def log_prob(
+        self, value: Float[Array, " size"], observed: Bool[Array, " size"] | None = None
+    ) -> Float[Array, ""]:
+        """Sum over the observed entries of the log probability, in nats."""
+        return _masked_sum(value * self.logits - jax.nn.softplus(self.logits), observed)
+
+    def sample(self, *, key: Key[Array, ""]) -> Float[Array, " size"]:
+        """One draw of zeros and ones, in the dtype of the logits."""
+        return jr.bernoulli(key, self.mean).astype(self.logits.dtype)
+
+
+def kl(q: AbstractDistribution, p: AbstractDistribution) -> Float[Array, ""]:
+    """Exact Kullback-Leibler divergence from `p` to `q`, KL(q || p), in nats.
+
+    Serves two Gaussians, diagonal or full in any pairing, and two Bernoullis.
+
+    Raises:
+        TypeError: there is no closed form for this pair.
+    """
+    if isinstance(q, DiagonalGaussian) and isinstance(p, DiagonalGaussian):
+        log_ratio = q.log_var - p.log_var
+        scaled = (q.mean - p.mean) ** 2 * jnp.exp(-p.log_var)
+        return 0.5 * jnp.sum(jnp.expm1(log_ratio) - log_ratio + scaled)
+    if isinstance(q, AbstractGaussian) and isinstance(p, AbstractGaussian):
+        return _kl_full(FullGaussian.of(q), FullGaussian.of(p))
+    if isinstance(q, Bernoulli) and isinstance(p, Bernoulli):
+        difference = jax.nn.softplus(p.logits) - jax.nn.softplus(q.logits)
+        return jnp.sum(q.mean * (q.logits - p.logits) + difference)
+    raise TypeError(
+        f"kl has no closed form for q = {type(q).__name__} and p = {type(p).__name__}; "
+        "expected two Gaussians or two Bernoullis."
+    )
+
+
+def _kl_full(q: FullGaussian, p: FullGaussian) -> Float[Array, ""]:
+    scale = p.scale_tril
+    ratio = solve_triangular(scale, q.scale_tril, lower=True)
+    shift = solve_triangular(scale, q.mean - p.mean, lower=True)
+    log_ratio = 2.0 * (q.log_scale - p.log_scale)
+    diagonal = jnp.expm1(log_ratio) - log_ratio
+    return 0.5 * (jnp.sum(diagonal) + jnp.sum(jnp.tril(ratio, -1) ** 2) + jnp.sum(shift**2))
+
+
+def _masked_sum(
+    terms: Float[Array, " size"], observed: Bool[Array, " size"] | None
+) -> Float[Array, ""]:
+    return jnp.sum(terms if observed is None else jnp.where(observed, terms, 0.0))

@@ -1,0 +1,245 @@
+"""Where models, inference and objectives meet: the trace.
+
+Whatever the method, inference yields a path z_1..z_T drawn from q and, along that path, a pair of
+conditionals at each step: q_t = q(z_t | z_<t, x) and p_t = p(z_t | z_<t, x_<t). Then
+
+    F = sum_t F_t,   F_t = -log p(x_t | z_<=t, x_<t) + KL(q_t || p_t)        (Eq. 9)
+
+is one function for all methods. The methods differ only in how q_t comes about:
+
+* a filter builds q_t inside the loop, seeing p_t: AVF updates q_t from p_t by a learned step,
+  variational filtering EM by gradient steps, a VRNN's own filter reads x_t and its memory;
+* a smoother builds all q_t from x at once: RNN-MF, RNN-AR-L, the structured VAE, Kalman.
+
+Reference: Marino, Cvitkovic and Yue (2018), sections 3.1 and 3.2.
+"""
+
+from abc import abstractmethod
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Bool, Float, Key
+
+from ._distributions import AbstractGaussian, DiagonalGaussian, FullGaussian, kl
+from ._model import AbstractModel, impute, prepare, step_keys
+from ._types import Carry, Observations, Observed, State
+
+
+class Trace(eqx.Module):
+    """The record of one inferred path.
+
+    Attributes:
+        z: the path, drawn from the approximate posterior.
+        posterior: q_t at each step (its arrays carry a leading time axis).
+        prior: p_t at each step.
+        reconstruction: -log p(x_t | z_<=t, x_<t) in nats, zero where nothing was observed.
+        iterations: the step free energy in nats after 0, 1, ..., K inference iterations, 0 being
+            the prior prediction; no columns for methods that do not iterate.
+    """
+
+    z: Float[Array, "*time latent"]
+    posterior: AbstractGaussian
+    prior: AbstractGaussian
+    reconstruction: Float[Array, "*time"]
+    iterations: Float[Array, "*time iterations"]
+
+    @property
+    def kl(self) -> Float[Array, " time"]:
+        """KL(q_t || p_t) in nats."""
+        return jax.vmap(kl)(self.posterior, self.prior)
+
+    @property
+    def free_energy(self) -> Float[Array, " time"]:
+        """The step free energy F_t in nats (Eq. 9)."""
+        return self.reconstruction + self.kl
+
+    @property
+    def log_weight(self) -> Float[Array, " time"]:
+        """Log p(x_t, z_t | past) - log q(z_t | past, x) in nats, along the drawn path."""
+        log_prob = jax.vmap(lambda gaussian, z: gaussian.log_prob(z))
+        ratio = log_prob(self.prior, self.z) - log_prob(self.posterior, self.z)
+        return ratio - self.reconstruction
+
+
+class StepProblem(eqx.Module):
+    """What there is to infer at one step: the prior, the likelihood and what was observed.
+
+    The past enters through `state` only (Eq. 11): once the past is drawn, inference at step t is
+    an ordinary variational problem.
+    """
+
+    model: AbstractModel
+    state: State
+    prior: AbstractGaussian
+    x: Float[Array, " obs"]
+    observed: Bool[Array, " obs"]
+    kl_weight: Float[Array, ""]
+
+    def reconstruction(self, z: Float[Array, " latent"]) -> Float[Array, ""]:
+        """-log p(x_t | z_t, past) of the observed entries, in nats."""
+        return -self.model.likelihood(self.state, z).log_prob(self.x, self.observed)
+
+    def free_energy(
+        self, q: AbstractGaussian, noise: Float[Array, "points latent"]
+    ) -> Float[Array, ""]:
+        """The step free energy of `q` (Eq. 9), its expectation an average over noise points.
+
+        The KL term is exact and multiplied by `kl_weight` (1 unless a loss anneals it).
+        """
+        errors = jax.vmap(lambda point: self.reconstruction(q.transform(point)))(noise)
+        return jnp.mean(errors) + self.kl_weight * kl(q, self.prior)
+
+
+class AbstractInference(eqx.Module):
+    """Anything that turns a model and a sequence into a trace."""
+
+    @abstractmethod
+    def infer(
+        self,
+        model: AbstractModel,
+        xs: Observations,
+        observed: Observed = None,
+        *,
+        key: Key[Array, ""],
+        kl_weight: Float[Array, ""] | float = 1.0,
+    ) -> Trace:
+        """Infer one sequence.
+
+        Args:
+            model: the model whose latents are inferred.
+            xs: the observations. NaN means missing.
+            observed: which steps, or which entries, were observed; all if `None`.
+            key: randomness of the path; step t's draw does not depend on the length.
+            kl_weight: weight of the KL term in what inference minimises; see `free_energy`.
+
+        Raises:
+            ValueError: `xs` or `observed` has the wrong shape or kind.
+            TypeError: this method cannot serve this model.
+        """
+
+
+class AbstractFilter(AbstractInference):
+    """Infers z_t from the past and x_t only (Eq. 6), in one scan written once.
+
+    `through_past` says whether gradients flow through z_t to later steps. In variational filtering
+    EM they do not: past expectations are fixed in the E-step (Eq. 10-11).
+    """
+
+    through_past: eqx.AbstractVar[bool]
+
+    @abstractmethod
+    def init(self, model: AbstractModel) -> Carry:
+        """The filter's own memory before the first step, after checking that it fits the model."""
+
+    @abstractmethod
+    def posterior(
+        self, carry: Carry, problem: StepProblem, *, key: Key[Array, ""]
+    ) -> tuple[AbstractGaussian, Float[Array, " iterations"], Carry]:
+        """The approximate posterior q_t, the free energies of its iterations, the new memory."""
+
+    def step(
+        self, loop: tuple[State, Carry], problem: StepProblem, *, key: Key[Array, ""]
+    ) -> tuple[tuple[State, Carry], Trace]:
+        """One step of filtering: predict, update, draw, move on.
+
+        A step of which nothing was observed keeps the prior as its posterior.
+
+        Returns:
+            The model's state and the filter's memory before the next step, and this step's trace
+            (without a time axis).
+        """
+        state, carry = loop
+        infer_key, draw_key, impute_key = jr.split(key, 3)
+        q, iterations, carry = self.posterior(carry, problem, key=infer_key)
+        q = select(jnp.any(problem.observed), q, problem.prior)
+        z = q.sample(key=draw_key)
+        z = z if self.through_past else jax.lax.stop_gradient(z)
+        likelihood = problem.model.likelihood(state, z)
+        reconstruction = -likelihood.log_prob(problem.x, problem.observed)
+        x = impute(likelihood, problem.x, problem.observed, key=impute_key)
+        trace = Trace(z, q, problem.prior, reconstruction, iterations)
+        return (problem.model.next(state, x, z), carry), trace
+
+    def infer(
+        self,
+        model: AbstractModel,
+        xs: Observations,
+        observed: Observed = None,
+        *,
+        key: Key[Array, ""],
+        kl_weight: Float[Array, ""] | float = 1.0,
+    ) -> Trace:
+        """Filter one sequence: a scan of `step` from the state before the first observation."""
+        xs, observed = prepare(model, xs, observed)
+        weight = jnp.asarray(kl_weight, xs.dtype)
+
+        def body(loop: tuple[State, Carry], inputs: tuple) -> tuple[tuple[State, Carry], Trace]:
+            x, seen, step_key = inputs
+            problem = StepProblem(model, loop[0], model.prior(loop[0]), x, seen, weight)
+            return self.step(loop, problem, key=step_key)
+
+        start = (model.init(), self.init(model))
+        return jax.lax.scan(body, start, (xs, observed, step_keys(len(xs), key=key)))[1]
+
+
+class AbstractPath(eqx.Module):
+    """A distribution over whole latent paths, as a chain of conditionals."""
+
+    @abstractmethod
+    def sample(self, *, key: Key[Array, ""]) -> Float[Array, "time latent"]:
+        """One joint draw of z_1..T."""
+
+    @abstractmethod
+    def conditionals(self, zs: Float[Array, "time latent"]) -> AbstractGaussian:
+        """q(z_t | z_<t, x) at each step along a path (arrays carry a leading time axis)."""
+
+
+class AbstractSmoother(AbstractInference):
+    """Infers all latents from the whole sequence at once: sample a path, then replay the model."""
+
+    @abstractmethod
+    def path(
+        self,
+        model: AbstractModel,
+        xs: Float[Array, "time obs"],
+        observed: Bool[Array, "time obs"],
+    ) -> AbstractPath:
+        """The approximate posterior over paths, after checking that it fits the model."""
+
+    def infer(
+        self,
+        model: AbstractModel,
+        xs: Observations,
+        observed: Observed = None,
+        *,
+        key: Key[Array, ""],
+        kl_weight: Float[Array, ""] | float = 1.0,
+    ) -> Trace:
+        """Draw a path from the posterior and let the model replay it."""
+        del kl_weight
+        xs, observed = prepare(model, xs, observed)
+        path_key, replay_key = jr.split(key)
+        path = self.path(model, xs, observed)
+        zs = path.sample(key=path_key)
+        states = model.states(xs, observed, zs, key=replay_key)
+
+        def reconstruct(state: State, z: Array, x: Array, seen: Array) -> Float[Array, ""]:
+            return -model.likelihood(state, z).log_prob(x, seen)
+
+        reconstruction = jax.vmap(reconstruct)(states, zs, xs, observed)
+        prior = jax.vmap(model.prior)(states)
+        none = jnp.zeros((len(xs), 0), xs.dtype)
+        return Trace(zs, path.conditionals(zs), prior, reconstruction, none)
+
+
+def select(
+    condition: Bool[Array, ""], q: AbstractGaussian, p: AbstractGaussian
+) -> AbstractGaussian:
+    """`q` where the condition holds, else `p`; full if either is full."""
+    if isinstance(q, DiagonalGaussian) and isinstance(p, DiagonalGaussian):
+        pair: tuple[AbstractGaussian, AbstractGaussian] = (q, p)
+    else:
+        pair = (FullGaussian.of(q), FullGaussian.of(p))
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), *pair)

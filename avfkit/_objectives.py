@@ -1,0 +1,81 @@
+"""What is minimised: one free energy for every model and every inference method.
+
+Reference: Marino, Cvitkovic and Yue (2018), Eq. 7-9, for the filtering free energy; Burda, Grosse
+and Salakhutdinov (2016) for the importance-weighted bound.
+"""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Key
+
+from ._inference import AbstractInference, Trace
+from ._model import AbstractModel
+from ._types import Observations, Observed
+
+
+def free_energy(
+    model: AbstractModel,
+    inference: AbstractInference,
+    xs: Observations,
+    observed: Observed = None,
+    *,
+    key: Key[Array, ""],
+    context: int = 0,
+    kl_weight: Float[Array, ""] | float = 1.0,
+) -> Float[Array, ""]:
+    """The free energy of one sequence (Eq. 7), one sample, in nats: an upper bound on -log p(x).
+
+    Its gradient serves both steps of variational filtering EM. In the model's parameters it is the
+    M-step (Eq. 12). In the parameters of an amortized filter it is the E-step: for iterative
+    inference, the mean over iterations of the gradient of each iteration's step free energy, with
+    model and past held fixed.
+
+    Args:
+        model: the generative model.
+        inference: how its latents are inferred.
+        xs: the observations; NaN means missing.
+        observed: which steps or entries were observed; all if `None`.
+        key: randomness of the path.
+        context: this many first steps are filtered but not scored. The published AVF numbers
+            condition on the first step: `context=1`.
+        kl_weight: weight of the KL term, for annealing; 1 is the free energy.
+
+    Returns:
+        A scalar, nats for the whole sequence. Divide by the number of steps for nats per step.
+    """
+    trace = inference.infer(model, xs, observed, key=key, kl_weight=kl_weight)
+    terms = trace.reconstruction + kl_weight * trace.kl + _e_step_gradient(trace)
+    return jnp.sum(jnp.where(jnp.arange(len(terms)) >= context, terms, 0.0))
+
+
+def iwae(
+    model: AbstractModel,
+    inference: AbstractInference,
+    xs: Observations,
+    observed: Observed = None,
+    *,
+    key: Key[Array, ""],
+    num_samples: int,
+    context: int = 0,
+) -> Float[Array, ""]:
+    """The importance-weighted bound on -log p(x) with `num_samples` whole paths, in nats.
+
+    Tightens as the number of samples grows; with one sample it is, on average, the free energy.
+    """
+
+    def log_weight(path_key: Key[Array, ""]) -> Float[Array, ""]:
+        weights = inference.infer(model, xs, observed, key=path_key).log_weight
+        return jnp.sum(jnp.where(jnp.arange(len(weights)) >= context, weights, 0.0))
+
+    log_weights = jax.vmap(log_weight)(jr.split(key, num_samples))
+    return jnp.log(float(num_samples)) - jax.nn.logsumexp(log_weights)
+
+
+def _e_step_gradient(trace: Trace) -> Float[Array, " time"]:
+    """Zero, with the gradient of the mean step free energy over the inference iterations."""
+    updated = trace.iterations[:, 1:]
+    if updated.shape[1] == 0:
+        return jnp.zeros_like(trace.reconstruction)
+    energy = jnp.mean(updated, axis=1)
+    return energy - jax.lax.stop_gradient(energy)

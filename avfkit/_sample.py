@@ -1,0 +1,36 @@
+"""What the model thinks the world does: ancestral samples from Eq. 1."""
+
+import jax
+import jax.random as jr
+from jaxtyping import Array, Float, Key
+
+from ._model import AbstractModel, step_keys
+from ._types import State
+
+
+def sample(
+    model: AbstractModel, length: int, *, key: Key[Array, ""]
+) -> tuple[Float[Array, "time obs"], Float[Array, "time latent"]]:
+    """Draw a sequence from the model, step by step (Eq. 1).
+
+    Args:
+        model: the generative model.
+        length: number of steps, at least 1.
+        key: randomness.
+
+    Returns:
+        The observations and the latents they were drawn from.
+
+    Raises:
+        ValueError: `length` is below 1.
+    """
+    if length < 1:
+        raise ValueError(f"length is {length}; expected at least 1.")
+
+    def step(state: State, step_key: Key[Array, ""]) -> tuple[State, tuple]:
+        z_key, x_key = jr.split(step_key)
+        z = model.prior(state).sample(key=z_key)
+        x = model.likelihood(state, z).sample(key=x_key)
+        return model.next(state, x, z), (x, z)
+
+    return jax.lax.scan(step, model.init(), step_keys(length, key=key))[1]

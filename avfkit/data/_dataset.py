@@ -1,0 +1,152 @@
+"""The record every data set of avfkit is: ragged sequences, what is missing, where they came from.
+
+One sequence is `[time, obs]`, float32. Lengths differ. A missing entry is a NaN, or a `False` in
+the mask of its sequence; both mean the same and are joined where batches are made.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Sequences of one kind, with what a reader needs to know about them.
+
+    Attributes:
+        name: a short name, used in error messages and results.
+        sequences: one array `[time, obs]` each; stored as float32. NaN marks a missing entry.
+        observed: `None`, or a Boolean mask `[time]` or `[time, obs]` per sequence; `False` marks
+            what is missing.
+        description: what an entry is, with its unit.
+        source: where the data came from.
+        licence: under which terms.
+        step: what one time step is ("quarter note", "12.5 ms", ...).
+
+    Example:
+        >>> import numpy as np
+        >>> walk = Dataset("walk", (np.zeros((3, 2)), np.ones((5, 2))))
+        >>> len(walk), walk.obs_size, walk.lengths.tolist()
+        (2, 2, [3, 5])
+
+    Raises:
+        ValueError: if there is no sequence, a sequence is empty, has the wrong rank or holds an
+            infinite value, the sequences differ in their number of columns, or a mask does not fit.
+    """
+
+    name: str
+    sequences: Sequence[np.ndarray]
+    observed: Sequence[np.ndarray] | None = None
+    description: str = ""
+    source: str = ""
+    licence: str = ""
+    step: str = ""
+
+    def __post_init__(self) -> None:
+        """Checks the sequences and masks, and stores them as float32 and Boolean arrays."""
+        sequences = check_sequences(self.name, self.sequences)
+        object.__setattr__(self, "sequences", sequences)
+        if self.observed is not None:
+            masks = _check_masks(self.name, sequences, self.observed)
+            object.__setattr__(self, "observed", masks)
+
+    def __len__(self) -> int:
+        """Number of sequences."""
+        return len(self.sequences)
+
+    @property
+    def obs_size(self) -> int:
+        """Number of columns of each sequence."""
+        return self.sequences[0].shape[1]
+
+    @cached_property
+    def lengths(self) -> Int[np.ndarray, " sequences"]:
+        """Number of steps of each sequence."""
+        return np.array([len(s) for s in self.sequences])
+
+    @property
+    def num_steps(self) -> int:
+        """Number of steps of all sequences together."""
+        return int(self.lengths.sum())
+
+    @cached_property
+    def per_entry(self) -> bool:
+        """Whether some step may be missing in part, so that masks need one flag per entry."""
+        if self.observed is not None and self.observed[0].ndim == 2:
+            return True
+        missing = (np.isnan(s) for s in self.sequences)
+        return any(bool((m.any(1) & ~m.all(1)).any()) for m in missing)
+
+    def select(self, indices: slice | Sequence[int] | np.ndarray) -> "Dataset":
+        """The data set of some of the sequences, in the order of `indices`."""
+        chosen = range(len(self))[indices] if isinstance(indices, slice) else indices
+        observed = self.observed and tuple(self.observed[i] for i in chosen)
+        return replace(self, sequences=tuple(self.sequences[i] for i in chosen), observed=observed)
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """A data set cut for training, validation and test."""
+
+    train: Dataset
+    valid: Dataset
+    test: Dataset
+
+
+def check_sequences(name: str, sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """The sequences as float32 arrays `[time, obs]`.
+
+    Raises:
+        ValueError: if there is none, or one is empty, of the wrong rank or width, or infinite.
+    """
+    with np.errstate(over="ignore"):  # a number too large for float32 is reported below
+        arrays = tuple(np.asarray(s, np.float32) for s in sequences)
+    if not arrays:
+        raise ValueError(f"{name}: found no sequences, expected at least one.")
+    for i, a in enumerate(arrays):
+        where = f"{name}: sequences[{i}]"
+        if a.ndim != 2:
+            raise ValueError(f"{where} has shape {a.shape}, expected (time, obs).")
+        if a.size == 0:
+            raise ValueError(f"{where} is empty: shape {a.shape}, expected at least one step.")
+        if a.shape[1] != arrays[0].shape[1]:
+            width = arrays[0].shape[1]
+            raise ValueError(f"{where} has {a.shape[1]} columns, expected {width} as sequences[0].")
+        if np.isinf(a).any():
+            step, column = np.argwhere(np.isinf(a))[0]
+            raise ValueError(
+                f"{where} is infinite at step {step}, column {column}; expected finite numbers, "
+                "or NaN for a missing entry."
+            )
+    return arrays
+
+
+def _check_masks(
+    name: str, sequences: tuple[np.ndarray, ...], observed: Sequence[np.ndarray]
+) -> tuple[np.ndarray, ...]:
+    masks = tuple(np.asarray(m) for m in observed)
+    if len(masks) != len(sequences):
+        raise ValueError(f"{name}: observed has {len(masks)} masks, expected {len(sequences)}.")
+    for i, (mask, sequence) in enumerate(zip(masks, sequences, strict=True)):
+        where = f"{name}: observed[{i}]"
+        if mask.dtype != np.bool_:
+            raise ValueError(f"{where} has dtype {mask.dtype}, expected bool.")
+        if mask.shape not in (sequence.shape[:1], sequence.shape):
+            time, obs = sequence.shape
+            raise ValueError(
+                f"{where} has shape {mask.shape}, expected ({time},) or ({time}, {obs})."
+            )
+    if len({m.ndim for m in masks}) > 1:
+        raise ValueError(f"{name}: observed mixes masks per step and per entry; give one kind.")
+    return masks
+
+
+def mask_of(sequence: np.ndarray, observed: np.ndarray | None) -> Bool[np.ndarray, "time obs"]:
+    """The mask of every entry: `observed` where given, and `False` where the entry is NaN."""
+    mask = ~np.isnan(sequence)
+    if observed is None:
+        return mask
+    return mask & (observed if observed.ndim == 2 else observed[:, None])

@@ -1,0 +1,16 @@
+"""Inference methods: each is wiring of a filter or a smoother with one rule."""
+
+from ._direct import DirectFilter as DirectFilter
+from ._exact import KalmanFilter as KalmanFilter
+from ._exact import KalmanSmoother as KalmanSmoother
+from ._expectation import AbstractExpectation as AbstractExpectation
+from ._expectation import Cubature as Cubature
+from ._expectation import MonteCarlo as MonteCarlo
+from ._iterative import IterativeFilter as IterativeFilter
+from ._learned import LearnedUpdate as LearnedUpdate
+from ._learned import learned_step as learned_step
+from ._learned import output_gate as output_gate
+from ._marginal import MarginalFilter as MarginalFilter
+from ._path import GaussMarkov as GaussMarkov
+from ._update import AbstractUpdate as AbstractUpdate
+from ._update import GradientUpdate as GradientUpdate

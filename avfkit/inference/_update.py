@@ -1,0 +1,84 @@
+"""The E-step's update rule: how an estimate of q is improved from its gradient (Eq. 11, 13).
+
+An estimate *is* a Gaussian: its arrays are the unconstrained parameters lambda, and its gradient
+has the same structure.
+"""
+
+from abc import abstractmethod
+from typing import Any, TypeAlias
+
+import equinox as eqx
+import jax
+import optax
+from jaxtyping import PyTree
+
+from .._distributions import AbstractGaussian, DiagonalGaussian
+from .._inference import StepProblem
+from .._model import AbstractModel
+
+Memory: TypeAlias = PyTree
+"""What an update rule remembers between the iterations of one step."""
+
+
+class AbstractUpdate(eqx.Module):
+    """One inference iteration: (estimate, gradient) to a better estimate."""
+
+    @abstractmethod
+    def check(self, model: AbstractModel) -> None:
+        """Raise an error if this rule cannot serve the model."""
+
+    @abstractmethod
+    def init(self, prior: AbstractGaussian) -> tuple[AbstractGaussian, Memory]:
+        """The first estimate, at the prior (Algorithm 1, line 4), and the rule's memory."""
+
+    @abstractmethod
+    def update(
+        self,
+        estimate: AbstractGaussian,
+        gradient: AbstractGaussian,
+        memory: Memory,
+        problem: StepProblem,
+    ) -> tuple[AbstractGaussian, Memory]:
+        """The next estimate."""
+
+
+class GradientUpdate(AbstractUpdate):
+    """Variational filtering EM (Algorithm 1): plain gradient steps by any optax optimizer.
+
+    `family` is the Gaussian family that is searched, `DiagonalGaussian` or `FullGaussian`.
+
+    **Example**
+
+    ```python
+    vfem = avfkit.IterativeFilter(avfkit.GradientUpdate(optax.adam(0.1)), num_iterations=50)
+    ```
+    """
+
+    optimizer: optax.GradientTransformation = eqx.field(static=True)
+    family: type[AbstractGaussian] = eqx.field(default=DiagonalGaussian, static=True)
+
+    def check(self, model: AbstractModel) -> None:
+        """Serves every model."""
+        del model
+
+    def init(self, prior: AbstractGaussian) -> tuple[AbstractGaussian, Memory]:
+        """The prior, within the family, and the optimizer's state."""
+        estimate = self.family.of(prior)
+        return estimate, self.optimizer.init(_tree(estimate))
+
+    def update(
+        self,
+        estimate: AbstractGaussian,
+        gradient: AbstractGaussian,
+        memory: Memory,
+        problem: StepProblem,
+    ) -> tuple[AbstractGaussian, Memory]:
+        """One optimizer step on the parameters of q."""
+        del problem
+        change, memory = self.optimizer.update(_tree(gradient), memory, _tree(estimate))
+        return jax.tree.map(lambda old, step: old + step, estimate, change), memory
+
+
+def _tree(gaussian: AbstractGaussian) -> Any:
+    """A Gaussian as the plain pytree of parameters that optax takes it for."""
+    return gaussian

@@ -1,0 +1,106 @@
+"""The linear dynamical system: a linear-Gaussian chain seen through an emission."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from .._distributions import AbstractDistribution, AbstractGaussian, FullGaussian
+from .._model import AbstractLatentLDS
+from ..kalman import Chain
+
+
+class LDS(AbstractLatentLDS):
+    """z_1 ~ N(m1, P1), z_t = A z_{t-1} + b + N(0, Q), x_t ~ emission(z_t).
+
+    With a `LinearGaussian` emission everything is linear and Gaussian and exact inference applies;
+    any other map from a latent to a distribution makes it a structured VAE's generative model.
+    The covariances are held by unconstrained numbers (log-diagonal Cholesky), so any gradient step
+    leaves them positive definite.
+
+    **Example**
+
+    ```python
+    emission = avfkit.nn.LinearGaussian.from_parameters(C, d, r)
+    lds = avfkit.LDS.from_parameters(m1, P1, A, b, Q, emission=emission)
+    ```
+    """
+
+    first: FullGaussian
+    dynamics: Float[Array, "latent latent"]
+    noise: FullGaussian
+    emission: Callable[[Float[Array, " latent"]], AbstractDistribution]
+    obs_size: int = eqx.field(static=True)
+    latent_size: int = eqx.field(static=True)
+
+    @classmethod
+    def from_parameters(
+        cls,
+        m1: ArrayLike,
+        P1: ArrayLike,  # noqa: N803
+        A: ArrayLike,  # noqa: N803
+        b: ArrayLike,
+        Q: ArrayLike,  # noqa: N803
+        *,
+        emission: Callable[[Float[Array, " latent"]], AbstractDistribution],
+    ) -> "LDS":
+        """From the moments of the first latent, the dynamics and an emission.
+
+        Args:
+            m1: mean of z_1, `[latent]`.
+            P1: covariance of z_1, `[latent, latent]`, positive definite.
+            A: dynamics, `[latent, latent]`.
+            b: bias of the dynamics, `[latent]`.
+            Q: covariance of the dynamics noise, `[latent, latent]`, positive definite.
+            emission: maps z_t to the distribution of x_t.
+
+        Raises:
+            ValueError: a shape does not match, or a covariance is not positive definite.
+        """
+        m1, A, b = jnp.asarray(m1), jnp.asarray(A), jnp.asarray(b)
+        size = m1.shape[-1]
+        for name, array, shape in [("A", A, (size, size)), ("b", b, (size,))]:
+            if array.shape != shape:
+                raise ValueError(f"{name} has shape {array.shape}; expected {shape} to match m1.")
+        first = FullGaussian.from_scale(m1, _cholesky("P1", P1, size))
+        noise = FullGaussian.from_scale(b, _cholesky("Q", Q, size))
+        out = eqx.filter_eval_shape(lambda: emission(m1).mean)
+        return cls(
+            first=first,
+            dynamics=A,
+            noise=noise,
+            emission=emission,
+            obs_size=out.shape[0],
+            latent_size=size,
+        )
+
+    @property
+    def chain(self) -> Chain:
+        """The arrays (m1, P1, A, b, Q)."""
+        first, noise = self.first, self.noise
+        return Chain(first.mean, first.covariance, self.dynamics, noise.mean, noise.covariance)
+
+    def initial(self) -> AbstractGaussian:
+        """N(m1, P1)."""
+        return self.first
+
+    def transition(self, z: Float[Array, " latent"]) -> AbstractGaussian:
+        """N(A z + b, Q)."""
+        noise = self.noise
+        return FullGaussian(self.dynamics @ z + noise.mean, noise.log_scale, noise.lower)
+
+
+def _cholesky(name: str, covariance: ArrayLike, size: int) -> Float[Array, "latent latent"]:
+    covariance = jnp.asarray(covariance)
+    if covariance.shape != (size, size):
+        expected = (size, size)
+        raise ValueError(f"{name} has shape {covariance.shape}; expected {expected} to match m1.")
+    scale = jnp.linalg.cholesky(covariance)
+    if not np.all(np.isfinite(np.asarray(scale))):
+        raise ValueError(
+            f"{name} is not positive definite (smallest eigenvalue "
+            f"{np.linalg.eigvalsh(np.asarray(covariance)).min():.3g}); expected a covariance."
+        )
+    return scale

@@ -1,0 +1,140 @@
+"""Networks that output distributions: a trunk of hidden layers, then a head."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Key
+
+from .._distributions import AbstractDistribution, Bernoulli, DiagonalGaussian
+
+LOG_VAR_RANGE = (-15.0, 5.0)
+"""Clamp of a latent's log-variance, as in the AVF authors' code."""
+
+
+class GaussianHead(eqx.Module):
+    """A linear map to mean and log-variance, the log-variance clamped to `log_var_range`."""
+
+    linear: eqx.nn.Linear
+    log_var_range: tuple[float, float] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        in_size: int,
+        out_size: int,
+        *,
+        log_var_range: tuple[float, float] = LOG_VAR_RANGE,
+        key: Key[Array, ""],
+    ) -> None:
+        self.linear = eqx.nn.Linear(in_size, 2 * out_size, key=key)
+        self.log_var_range = log_var_range
+
+    def __call__(self, hidden: Float[Array, " hidden"]) -> DiagonalGaussian:
+        """The Gaussian that this hidden vector implies."""
+        mean, log_var = jnp.split(self.linear(hidden), 2)
+        return DiagonalGaussian(mean, jnp.clip(log_var, *self.log_var_range))
+
+
+class BernoulliHead(eqx.Module):
+    """A linear map to logits."""
+
+    linear: eqx.nn.Linear
+
+    def __init__(self, in_size: int, out_size: int, *, key: Key[Array, ""]) -> None:
+        self.linear = eqx.nn.Linear(in_size, out_size, key=key)
+
+    def __call__(self, hidden: Float[Array, " hidden"]) -> Bernoulli:
+        """The Bernoulli that this hidden vector implies."""
+        return Bernoulli(self.linear(hidden))
+
+
+Output = TypeVar("Output", bound=AbstractDistribution)
+
+
+class Conditional(eqx.Module, Generic[Output]):
+    """A conditional distribution p(. | inputs): `depth` hidden layers of `width`, then a head.
+
+    Call it with several vectors to condition on all of them. A VRNN's prior, likelihood and own
+    filter are each one of these.
+
+    **Example**
+
+    ```python
+    prior = nn.Conditional(200, 20, head=nn.GaussianHead, width=500, depth=4, key=key)
+    ```
+    """
+
+    layers: tuple[eqx.nn.Linear, ...]
+    head: Callable[[Float[Array, " hidden"]], Output]
+    activation: Callable = eqx.field(static=True)
+    in_size: int = eqx.field(static=True)
+    out_size: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        in_size: int,
+        out_size: int,
+        *,
+        head: Callable,
+        width: int,
+        depth: int,
+        activation: Callable = jax.nn.relu,
+        key: Key[Array, ""],
+    ) -> None:
+        """`head` is a class or function called as `head(width, out_size, key=key)`."""
+        *layer_keys, head_key = jax.random.split(key, depth + 1)
+        sizes = [in_size, *[width] * depth]
+        pairs = zip(sizes[:-1], sizes[1:], layer_keys, strict=True)
+        self.layers = tuple(eqx.nn.Linear(a, b, key=k) for a, b, k in pairs)
+        self.head = head(sizes[-1], out_size, key=head_key)
+        self.activation = activation
+        self.in_size, self.out_size = in_size, out_size
+
+    def __call__(self, *inputs: Float[Array, "..."]) -> Output:
+        """The distribution given the inputs, concatenated in order."""
+        hidden = jnp.concatenate(inputs)
+        for layer in self.layers:
+            hidden = self.activation(layer(hidden))
+        return self.head(hidden)
+
+
+class LinearGaussian(eqx.Module):
+    """The linear-Gaussian emission p(x | z) = N(C z + d, diag(r)), held with log r.
+
+    **Example**
+
+    ```python
+    emission = nn.LinearGaussian.from_parameters(C, d, r)
+    ```
+    """
+
+    matrix: Float[Array, "obs latent"]
+    bias: Float[Array, " obs"]
+    log_var: Float[Array, " obs"]
+
+    @classmethod
+    def from_parameters(cls, C: ArrayLike, d: ArrayLike, r: ArrayLike) -> "LinearGaussian":  # noqa: N803
+        """From the matrix C `[obs, latent]`, bias d `[obs]` and noise variances r `[obs]`.
+
+        Raises:
+            ValueError: a shape does not match, or a variance is not positive.
+        """
+        matrix, bias, variance = jnp.asarray(C), jnp.asarray(d), jnp.asarray(r)
+        for name, array in [("d", bias), ("r", variance)]:
+            if array.shape != matrix.shape[:1]:
+                raise ValueError(
+                    f"{name} has shape {array.shape}; expected {matrix.shape[:1]}, one entry for "
+                    "each row of C."
+                )
+        if not np.all(np.asarray(variance) > 0.0):
+            raise ValueError(
+                f"r holds {np.asarray(variance).min():g}; expected positive noise variances."
+            )
+        return cls(matrix, bias, jnp.log(variance))
+
+    def __call__(self, z: Float[Array, " latent"]) -> DiagonalGaussian:
+        """The distribution of the observation at this latent."""
+        return DiagonalGaussian(self.matrix @ z + self.bias, self.log_var)

@@ -1,0 +1,117 @@
+"""`fit`: any pytree, any loss, any optimizer. The trainer knows no model."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+import optax
+from jaxtyping import Array, Key, PyTree
+
+from avfkit.train._folder import Folder
+from avfkit.train._mesh import all_devices
+from avfkit.train._metrics import Metrics
+from avfkit.train._progress import AbstractProgress, NoProgress, Record
+from avfkit.train._run import Plan, Run
+from avfkit.train._step import Best, Loss, State, initial_best, initial_state, make_step
+
+
+class Fit(eqx.Module):
+    """What a run has reached.
+
+    Attributes:
+        tree: the tree of the best validation; without validation the last one.
+        last: the tree after the last step.
+        step: the number of steps done; less than `num_steps` after an early stop.
+        best_score: the score of the best validation; infinite if there was none.
+        history: all records, as in `metrics.jsonl`: dicts of `kind` ("train" or "validation"),
+            `step` (steps done), `seconds` (training time so far) and numbers; `None` stands for
+            a number that is not finite.
+        seconds: the wall time of this call.
+        compile_seconds: the wall time of its first step, which compiles.
+    """
+
+    tree: PyTree
+    last: PyTree
+    step: int
+    best_score: float
+    history: list[Record]
+    seconds: float
+    compile_seconds: float
+
+
+def fit(
+    tree: PyTree,
+    loss: Loss,
+    data: Callable[[int], PyTree],
+    *,
+    optimizer: optax.GradientTransformation,
+    num_steps: int,
+    key: Key[Array, ""],
+    folder: str | Path | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
+    validate: Callable[[PyTree], Any] | None = None,
+    validate_every: int = 500,
+    patience: int | None = None,
+    checkpoint_every: int = 500,
+    progress: AbstractProgress = NoProgress(),  # noqa: B008 - immutable
+    log_every: int = 50,
+) -> Fit:
+    """Minimises a loss over the floating-point arrays of a pytree.
+
+    One step is compiled once: batches are placed on all devices, the key of a step is
+    `fold_in(key, step)`, and `loss` gets the step as an array, so that a weight may change with
+    it. With a folder the run keeps metrics and checkpoints there, and resumes from them: the same
+    call, made again after an interruption, ends with the same bits as an uninterrupted run.
+
+    Args:
+        tree: what to train, usually (model, inference). Its arrays are copied, never consumed.
+        loss: `loss(tree, batch, *, key, step)` -> (scalar, dict of scalars to log). See
+            `batch_loss`.
+        data: `data(step)` -> batch, a pytree of NumPy arrays; a pure function of the step, counted
+            from 0. Each shape of batch compiles once.
+        optimizer: any optax optimizer; `optax.multi_transform` gives two learning rates.
+        num_steps: the number of steps of the whole run; may be raised when resuming.
+        key: a typed key.
+        folder: where to keep `checkpoint.avfkit` and `metrics.jsonl`; by default nowhere.
+        hyperparameters: what one needs to build the tree again, as JSON can hold it; kept in the
+            checkpoint. A folder with other hyperparameters is refused.
+        validate: `validate(tree)` -> score, lower is better.
+        validate_every: steps between validations.
+        patience: stop after this many validations in a row without a better score.
+        checkpoint_every: steps between checkpoints; there is one at the end too.
+        progress: how to show the records.
+        log_every: steps between records of the loss, each of one batch.
+
+    Returns:
+        The trees and the history of the run.
+
+    Raises:
+        ValueError: if an argument is out of range, or `loss` returns no scalar.
+        CheckpointError: if the folder belongs to another run, or its checkpoint is damaged.
+        FloatingPointError: if a loss, an update or a score is not finite. The checkpoint in the
+            folder is then the last good one.
+    """
+    began = time.perf_counter()
+    plan = Plan(
+        data, key, num_steps, log_every, checkpoint_every, validate_every, validate, patience
+    )
+    home = Folder(folder, hyperparameters or {}, plan.identity(tree))
+    best = initial_best(tree, validates=validate is not None)
+    state, best = home.resume((initial_state(tree, optimizer), best))
+    plan.check_start(int(state.step), folder)
+    metrics = Metrics(home.metrics, int(state.step))
+    with progress.open(int(state.step), num_steps) as report:
+        run = Run(plan, make_step(loss, optimizer, all_devices()), home, metrics, report)
+        state, best, compile_seconds = run.to_the_end(state, best)
+    return _fit(state, best, metrics.records, time.perf_counter() - began, compile_seconds)
+
+
+def _fit(
+    state: State, best: Best, history: list[Record], seconds: float, compile_seconds: float
+) -> Fit:
+    score = float(best.score)
+    tree = best.tree if np.isfinite(score) else state.tree
+    return Fit(tree, state.tree, int(state.step), score, history, seconds, compile_seconds)

@@ -1,0 +1,79 @@
+"""The folder of a run: `checkpoint.avfkit` and `metrics.jsonl`, and whose they are."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import PyTree
+
+from avfkit.train._checkpoint import CheckpointError, as_json, load, read_header, write
+
+
+class Folder:
+    """Where a run lives; with `path=None` it lives nowhere, and nothing is read or written.
+
+    Attributes:
+        metrics: the file of the metrics, or `None`.
+    """
+
+    metrics: Path | None
+
+    def __init__(self, path: str | Path | None, hyperparameters: Mapping, run: Mapping) -> None:
+        """Notes what tells this run from any other.
+
+        Args:
+            path: the folder; made if it does not exist.
+            hyperparameters: given by the user.
+            run: what `fit` itself knows: key, initial arrays, intervals.
+        """
+        self._path = None if path is None else Path(path)
+        self._hyperparameters = as_json("hyperparameters", hyperparameters)
+        self._run = dict(run)
+        self.metrics = None if self._path is None else self._path / "metrics.jsonl"
+
+    def resume(self, carry: PyTree) -> PyTree:
+        """The state in the folder; in a new folder the given one, which becomes its checkpoint.
+
+        Raises:
+            CheckpointError: if the folder belongs to another run, or its checkpoint is damaged.
+        """
+        if self._path is None:
+            return carry
+        if not self._checkpoint.exists():
+            self._found(carry)
+            return carry
+        header = read_header(self._checkpoint)
+        there, here = header["hyperparameters"], self._hyperparameters
+        self._compare("hyperparameter ", there, here)
+        carry = load(self._checkpoint, carry)
+        self._compare("", header["run"], self._run)
+        return carry
+
+    def save(self, carry: PyTree) -> None:
+        """Replaces the checkpoint."""
+        if self._path is not None:
+            write(self._checkpoint, carry, hyperparameters=self._hyperparameters, run=self._run)
+
+    @property
+    def _checkpoint(self) -> Path:
+        assert self._path is not None
+        return self._path / "checkpoint.avfkit"
+
+    def _found(self, carry: PyTree) -> None:
+        assert self._path is not None and self.metrics is not None
+        if self.metrics.exists():
+            raise CheckpointError(
+                f"{self._path} holds metrics.jsonl but no checkpoint.avfkit, so it is not known "
+                "whose they are; give each run its own folder."
+            )
+        self._path.mkdir(parents=True, exist_ok=True)
+        self.save(carry)
+
+    def _compare(self, kind: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+        for name in sorted(there.keys() | here.keys()):
+            found, expected = there.get(name, "not given"), here.get(name, "not given")
+            if found != expected:
+                raise CheckpointError(
+                    f"{self._path} holds another run: {kind}{name} is {found!r} there, expected "
+                    f"{expected!r}; give each run its own folder."
+                )

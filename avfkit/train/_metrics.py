@@ -1,0 +1,81 @@
+"""The metrics of a run: a list of records, and a file of one strict JSON object per line.
+
+`step` counts the steps done; `seconds` is the training time, summed over resumed runs.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from avfkit.train._checkpoint import replace
+from avfkit.train._progress import Record
+
+RESERVED = ("kind", "step", "seconds")
+
+
+class Metrics:
+    """Collects records, and appends them to a file if there is one.
+
+    Attributes:
+        records: all records up to now, those of a resumed run included.
+    """
+
+    records: list[Record]
+
+    def __init__(self, path: Path | None, step: int) -> None:
+        """Takes up the records of the first `step` steps and drops later ones, in the file too."""
+        self._path = path
+        self.records = [] if path is None else _read(path, step)
+        if path is not None:
+            replace(path, [_line(record) for record in self.records])
+        before = self.records[-1]["seconds"] if self.records else 0.0
+        self._began = time.perf_counter() - before
+
+    def add(self, kind: str, step: int, values: Mapping[str, Any]) -> Record:
+        """Appends a record of scalars (which waits for them to be computed) and returns it."""
+        seconds = round(time.perf_counter() - self._began, 3)
+        numbers = {name: _number(value) for name, value in jax.device_get(dict(values)).items()}
+        record = {"kind": kind, "step": step, "seconds": seconds, **numbers}
+        self.records.append(record)
+        if self._path is not None:
+            with self._path.open("ab") as file:
+                file.write(_line(record))
+        return record
+
+    def sync(self) -> None:
+        """Waits until all records are on the disk."""
+        if self._path is not None:
+            with self._path.open("ab") as file:
+                os.fsync(file.fileno())
+
+
+def _read(path: Path, step: int) -> list[Record]:
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    if lines and not lines[-1].endswith(b"\n"):
+        del lines[-1]  # the process was killed while it wrote this one
+    records = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
+    return [record for record in records if record["step"] <= step]
+
+
+def _parse(path: Path, number: int, line: bytes) -> Record:
+    try:
+        record = json.loads(line)
+        return {"kind": record["kind"], "step": int(record["step"]), **record}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}, line {number}: expected a record, found {line!r}.") from error
+
+
+def _line(record: Record) -> bytes:
+    return json.dumps(record, allow_nan=False).encode() + b"\n"
+
+
+def _number(value: Any) -> bool | int | float | None:
+    number = np.asarray(value).item()
+    return number if math.isfinite(number) else None

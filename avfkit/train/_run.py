@@ -1,0 +1,115 @@
+"""The loop of a run: step, and now and then log, validate, checkpoint."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Key, PyTree
+
+from avfkit.train._checkpoint import digest
+from avfkit.train._folder import Folder
+from avfkit.train._leaves import copied
+from avfkit.train._mesh import all_devices, replicate, shard
+from avfkit.train._metrics import Metrics
+from avfkit.train._progress import Report
+from avfkit.train._step import Advance, Best, State, check_finite
+
+
+class Plan(eqx.Module):
+    """What a run does, and when; intervals in steps."""
+
+    data: Callable[[int], PyTree]
+    key: Key[Array, ""]
+    num_steps: int
+    log_every: int
+    checkpoint_every: int
+    validate_every: int
+    validate: Callable[[PyTree], Any] | None
+    patience: int | None
+
+    def __check_init__(self) -> None:
+        """Refuses what could not be meant."""
+        names = ["num_steps", "log_every", "checkpoint_every", "validate_every"]
+        for name in [*names, *(["patience"] if self.patience is not None else [])]:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1.")
+        if self.validate is None and self.patience is not None:
+            raise ValueError(f"patience is {self.patience}, but there is no validate to wait for.")
+        if self.validate is not None and self.validate_every > self.num_steps:
+            raise ValueError(
+                f"validate_every is {self.validate_every}, expected at most num_steps, which is "
+                f"{self.num_steps}: validate would never be called."
+            )
+        if not jnp.issubdtype(self.key.dtype, jax.dtypes.prng_key):
+            raise ValueError(f"key has dtype {self.key.dtype}, expected a typed key: jr.key(seed).")
+
+    def identity(self, tree: PyTree) -> dict[str, Any]:
+        """What must be the same for a run to resume as if nothing had happened."""
+        return {
+            "key": f"{jr.key_impl(self.key)} {np.asarray(jr.key_data(self.key)).tolist()}",
+            "initial tree": digest(tree),
+            "log_every": self.log_every,
+            "validate_every": None if self.validate is None else self.validate_every,
+        }
+
+    def check_start(self, start: int, folder: object) -> None:
+        """Refuses to go back: a folder may have done more steps than are wanted now."""
+        if start > self.num_steps:
+            raise ValueError(
+                f"num_steps is {self.num_steps}, expected at least {start}: so many steps are done "
+                f"already in {folder}."
+            )
+
+
+class Run(eqx.Module):
+    """A plan at work."""
+
+    plan: Plan
+    advance: Advance
+    folder: Folder
+    metrics: Metrics
+    report: Report
+
+    def to_the_end(self, state: State, best: Best) -> tuple[State, Best, float]:
+        """Goes on until `num_steps` or an early stop; returns the compile time in seconds too."""
+        plan, devices = self.plan, all_devices()
+        state, key = replicate(state, devices), replicate(plan.key, devices)
+        start, began, compile_seconds = int(state.step), time.perf_counter(), 0.0
+        for done in range(start + 1, plan.num_steps + 1):
+            if plan.patience is not None and best.num_worse >= plan.patience:
+                break
+            batch = shard(plan.data(done - 1), devices)
+            state, values = self.advance((batch, key), state)
+            if done == start + 1:
+                jax.block_until_ready(values)
+                compile_seconds = time.perf_counter() - began
+            if done % plan.log_every == 0:
+                check_finite(state)
+                self.report(self.metrics.add("train", done, values))
+            if plan.validate is not None and done % plan.validate_every == 0:
+                best = self._validated(plan.validate, state, best)
+            if done % plan.checkpoint_every == 0:
+                self._save(state, best)
+        self._save(state, best)
+        return state, best, compile_seconds
+
+    def _validated(self, validate: Callable[[PyTree], Any], state: State, best: Best) -> Best:
+        check_finite(state)
+        tree, step = copied(state.tree), int(state.step)  # the next step consumes state.tree
+        score = float(validate(tree))
+        if not np.isfinite(score):
+            raise FloatingPointError(f"validate returned {score} after {step} steps.")
+        best = best.challenged(tree, score)
+        values = {"score": score, "best_score": float(best.score)}
+        self.report(self.metrics.add("validation", step, values))
+        return best
+
+    def _save(self, state: State, best: Best) -> None:
+        check_finite(state)
+        self.metrics.sync()
+        self.folder.save((state, best))

@@ -1,0 +1,155 @@
+"""What a run carries, and the one jitted function that moves it by one step."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+
+from avfkit.train._leaves import copied
+from avfkit.train._mesh import Devices, replicate
+from avfkit.train._metrics import RESERVED
+
+Loss: TypeAlias = Callable[..., tuple[Any, dict[str, Any]]]
+"""`loss(tree, batch, *, key, step)` -> (scalar to minimise, dict of scalars to log)."""
+
+Advance: TypeAlias = Callable[..., tuple[Any, dict[str, Any]]]
+"""`advance((batch, key), state)` -> (next state, metrics); the state is consumed."""
+
+
+class Fault(eqx.Module):
+    """The first step that went wrong, found on the device so that no step has to wait.
+
+    Attributes:
+        step: its index, or -1.
+        loss: the loss at that step.
+    """
+
+    step: Int[Array, ""]
+    loss: Float[Array, ""]
+
+
+class State(eqx.Module):
+    """All that one training step reads and writes; donated, hence never the caller's arrays.
+
+    Attributes:
+        tree: what is trained.
+        opt_state: the state of the optimizer.
+        step: the number of steps done.
+        fault: the first step whose loss or update was not finite.
+    """
+
+    tree: PyTree
+    opt_state: PyTree
+    step: Int[Array, ""]
+    fault: Fault
+
+
+class Best(eqx.Module):
+    """The best tree of all validations.
+
+    Attributes:
+        tree: its arrays; the initial ones before the first validation, `None` without validation.
+        score: its score; infinite before the first validation.
+        num_worse: the number of validations since.
+    """
+
+    tree: PyTree
+    score: Float[np.ndarray, ""]
+    num_worse: Int[np.ndarray, ""]
+
+    def challenged(self, tree: PyTree, score: float) -> "Best":
+        """The better of this and a new tree, by its score."""
+        if score < self.score:
+            return Best(tree, np.array(score), np.array(0))
+        return Best(self.tree, self.score, np.array(self.num_worse + 1))
+
+
+def initial_state(tree: PyTree, optimizer: optax.GradientTransformation) -> State:
+    """The state before the first step; it shares no array with `tree`.
+
+    Raises:
+        ValueError: if there is nothing to train.
+    """
+    if not jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array)):
+        raise ValueError("tree has no floating-point array, expected at least one to train.")
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
+        opt_state = optimizer.init(eqx.filter(tree, eqx.is_inexact_array))
+    fault = Fault(jnp.array(-1, jnp.int32), jnp.zeros(()))
+    return copied(State(tree, opt_state, jnp.array(0, jnp.int32), fault))
+
+
+def initial_best(tree: PyTree, *, validates: bool) -> Best:
+    """The record before the first validation, or of a run without any."""
+    return Best(copied(tree) if validates else None, np.array(np.inf), np.array(0))
+
+
+def make_step(loss: Loss, optimizer: optax.GradientTransformation, devices: Devices) -> Advance:
+    """The one compiled function of a run."""
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    @eqx.filter_jit(donate="all-except-first")
+    def advance(inputs: tuple[PyTree, Key[Array, ""]], state: State) -> tuple[State, dict]:
+        batch, key = inputs
+
+        def objective(tree: PyTree) -> tuple[Array, dict[str, Array]]:
+            key_now = jr.fold_in(key, state.step)
+            return _checked(*loss(tree, batch, key=key_now, step=state.step))
+
+        (value, metrics), grads = eqx.filter_value_and_grad(objective, has_aux=True)(state.tree)
+        params = eqx.filter(state.tree, eqx.is_inexact_array)
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
+            updates, opt_state = optimizer.update(grads, state.opt_state, params, value=value)
+            tree = eqx.apply_updates(state.tree, updates)
+        wrong = ~(jnp.isfinite(value) & _all_finite(updates))
+        fault = _first(state.fault, wrong, state.step, value)
+        state = State(tree, opt_state, state.step + jnp.array(1, jnp.int32), fault)
+        return replicate(state, devices), {"loss": value, **metrics}
+
+    return advance
+
+
+def check_finite(state: State) -> None:
+    """Waits for the last step.
+
+    Raises:
+        FloatingPointError: if any step since the beginning had a loss or an update that is not
+            finite; the message names the first.
+    """
+    step, loss = int(state.fault.step), float(state.fault.loss)
+    if step >= 0 and not np.isfinite(loss):
+        raise FloatingPointError(f"the loss is {loss} at step {step} (counted from 0).")
+    if step >= 0:
+        raise FloatingPointError(
+            f"the loss is {loss} at step {step} (counted from 0), but the update is not finite."
+        )
+
+
+def _first(
+    fault: Fault, wrong: Bool[Array, ""], step: Int[Array, ""], loss: Float[Array, ""]
+) -> Fault:
+    new = wrong & (fault.step == jnp.array(-1, jnp.int32))
+    loss = loss.astype(fault.loss.dtype)
+    return Fault(jnp.where(new, step, fault.step), jnp.where(new, loss, fault.loss))
+
+
+def _all_finite(updates: PyTree) -> Bool[Array, ""]:
+    finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(updates)]
+    return jnp.all(jnp.array(finite))
+
+
+def _checked(value: Any, metrics: dict[str, Any]) -> tuple[Array, dict[str, Array]]:
+    if jnp.shape(value) != ():
+        raise ValueError(f"loss returned an array of shape {value.shape}, expected a scalar.")
+    for name, metric in metrics.items():
+        if name in (*RESERVED, "loss"):
+            raise ValueError(f"loss returned a metric named {name!r}, which fit writes itself.")
+        if jnp.shape(metric) != ():
+            shape = jnp.shape(metric)
+            raise ValueError(f"metric {name!r} has shape {shape}, expected a scalar.")
+    return value, {name: jnp.asarray(metric) for name, metric in metrics.items()}

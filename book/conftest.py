@@ -1,0 +1,73 @@
+"""Hands what `pytest --nbmake book/` executes to the book's execution cache.
+
+A chapter that passes here is stored where `jupyter-book build book/` looks for it, so one
+`make test` executes each chapter once. The five longest cells are printed at the end.
+"""
+
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from nbformat import NotebookNode
+from nbmake import pytest_items
+from nbmake.nb_result import NotebookResult
+from nbmake.nb_run import NotebookRun
+
+from avfkit_widgets.book import cache_folder
+
+ROOT = Path(__file__).parent.parent
+CELL_TIMES: list[tuple[float, str]] = []
+
+
+class FeedingRun(NotebookRun):
+    """nbmake's run of one notebook, whose result also goes to the book's cache."""
+
+    def execute(self) -> NotebookResult:
+        """Execute the notebook; a notebook without an error is stored."""
+        start = time.perf_counter()
+        result = NotebookRun.execute(self)
+        CELL_TIMES.extend(cell_times(result.nb, Path(self.filename).name))
+        if result.error is None:
+            store(result.nb, Path(self.filename), time.perf_counter() - start)
+        return result
+
+
+def store(notebook: NotebookNode, path: Path, seconds: float) -> None:
+    """Store an executed notebook with its wall time, as the book build itself would."""
+    notebook = deepcopy(notebook)
+    for cell in notebook.cells:
+        # nbmake's time stamps are metadata, which the cache hashes: with them nothing matches.
+        cell.metadata.pop("execution", None)
+    bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds})
+    cache = get_cache(cache_folder(ROOT))
+    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    cache.db.dispose()
+
+
+def cell_times(notebook: NotebookNode, name: str) -> Iterator[tuple[float, str]]:
+    """Yield (seconds, where) for every executed cell."""
+    for index, cell in enumerate(notebook.cells):
+        stamps = cell.metadata.get("execution", {})
+        if "iopub.execute_input" in stamps and "shell.execute_reply" in stamps:
+            start = datetime.fromisoformat(stamps["iopub.execute_input"])
+            end = datetime.fromisoformat(stamps["shell.execute_reply"])
+            first = cell.source.strip().partition("\n")[0]
+            yield (end - start).total_seconds(), f"{name} cell {index}: {first[:60]}"
+
+
+def pytest_configure() -> None:
+    """Let nbmake run notebooks through `FeedingRun`; it has no hook for it."""
+    pytest_items.NotebookRun = FeedingRun
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the longest cells."""
+    if CELL_TIMES:
+        terminalreporter.section("longest cells")
+        for seconds, where in sorted(CELL_TIMES, reverse=True)[:5]:
+            terminalreporter.line(f"{seconds:7.2f} s  {where}")

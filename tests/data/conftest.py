@@ -1,0 +1,17 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("data", deadline=None, database=None)
+settings.load_profile("data")
+FOLDER = Path(os.environ.get("AVFKIT_DATA", "")) / "music"  # tests may unset the variable
+
+
+@pytest.fixture
+def music_folder() -> Path:
+    """The folder with the original music sets, named by AVFKIT_DATA."""
+    if not (FOLDER / "jsb.npz").is_file():
+        pytest.skip("AVFKIT_DATA names no folder that holds music/jsb.npz")
+    return FOLDER

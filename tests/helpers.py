@@ -1,0 +1,105 @@
+"""The registries: a new model or method costs one line here and inherits every law."""
+
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+
+import avfkit
+from avfkit.inference import learned_step
+from avfkit.nn import BernoulliHead, Conditional, GaussianHead, LinearGaussian
+
+OBS, LATENT = 4, 3
+
+
+def random_lds(seed=0, *, latent=LATENT, obs=OBS, q=0.2, r=0.3, emission=None):
+    """A stable linear-Gaussian LDS with full covariances and a non-zero bias."""
+    rng = np.random.default_rng(seed)
+    rotation = np.linalg.qr(rng.normal(size=(latent, latent)))[0]
+    root = rng.normal(size=(latent, latent)) / latent
+    noise = q * np.eye(latent) + q * root @ root.T
+    if emission is None:
+        matrix, bias = rng.normal(size=(obs, latent)), rng.normal(size=obs)
+        variance = r * rng.uniform(0.5, 1.5, size=obs)
+        emission = LinearGaussian(jnp.array(matrix), jnp.array(bias), jnp.log(jnp.array(variance)))
+    return avfkit.LDS.from_parameters(
+        rng.normal(size=latent),
+        np.eye(latent) + root @ root.T,
+        0.9 * rotation,
+        0.1 * rng.normal(size=latent),
+        noise,
+        emission=emission,
+    )
+
+
+def _mlp_lds(key):
+    emission = Conditional(LATENT, OBS, head=GaussianHead, width=5, depth=1, key=key)
+    return random_lds(1, emission=emission)
+
+
+def _vrnn(key, head):
+    return avfkit.VRNN(OBS, LATENT, hidden_size=6, width=5, depth=2, head=head, key=key)
+
+
+MODELS = {
+    "lds": lambda key: random_lds(0),
+    "lds-mlp": _mlp_lds,
+    "vrnn-bernoulli": lambda key: _vrnn(key, BernoulliHead),
+    "vrnn-gaussian": lambda key: _vrnn(key, GaussianHead),
+}
+
+SGD = optax.sgd(0.01)
+
+
+def _learned(model, key, **options):
+    return avfkit.LearnedUpdate(model, width=8, key=key, **options)
+
+
+FILTERS = {
+    "own": lambda m, key: avfkit.DirectFilter.create(m, width=5, depth=1, key=key),
+    "avf": lambda m, key: avfkit.IterativeFilter(_learned(m, key), 2),
+    "avf-step": lambda m, key: avfkit.IterativeFilter(
+        _learned(m, key, rule=learned_step, normalise_mean=True, encode_observation=True),
+        1,
+        avfkit.MonteCarlo(2),
+    ),
+    "vfem": lambda m, key: avfkit.IterativeFilter(avfkit.GradientUpdate(SGD), 3),
+    "vfem-full": lambda m, key: avfkit.IterativeFilter(
+        avfkit.GradientUpdate(SGD, avfkit.FullGaussian), 2, avfkit.Cubature()
+    ),
+    "kalman": lambda m, key: avfkit.KalmanFilter(),
+    "marginal-kalman": lambda m, key: avfkit.MarginalFilter(avfkit.KalmanFilter()),
+    "marginal-avf": lambda m, key: avfkit.MarginalFilter(
+        avfkit.IterativeFilter(_learned(m, key), 1)
+    ),
+}
+SMOOTHERS = {"kalman-smoother": lambda m, key: avfkit.KalmanSmoother()}
+INFERENCES = FILTERS | SMOOTHERS
+
+NEEDS_LINEAR = {"kalman", "marginal-kalman", "kalman-smoother"}
+NEEDS_LDS = {"marginal-avf"}
+
+
+def serves(inference, model):
+    """Whether the method can serve the model, by the architecture's table."""
+    if inference in NEEDS_LINEAR:
+        return model == "lds"
+    return inference not in NEEDS_LDS or model.startswith("lds")
+
+
+PAIRS = [(m, i) for m in MODELS for i in INFERENCES if serves(i, m)]
+REFUSED = [(m, i) for m in MODELS for i in INFERENCES if not serves(i, m)]
+FILTER_PAIRS = [(m, i) for m, i in PAIRS if i in FILTERS]
+
+
+def make(model, inference, seed=0):
+    """One (model, inference) pair of the registry."""
+    model_key, inference_key = jr.split(jr.key(seed))
+    built = MODELS[model](model_key)
+    return built, INFERENCES[inference](built, inference_key)
+
+
+def observations(model, length, seed=0):
+    """A sequence the model can score: zeros and ones for a Bernoulli likelihood."""
+    xs = np.random.default_rng(seed).normal(size=(length, OBS))
+    return jnp.array(xs > 0.5, jnp.result_type(float)) if "bernoulli" in model else jnp.array(xs)

@@ -1,0 +1,52 @@
+"""What nbmake executes is what the book shows: a passing chapter enters the book's cache."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_cache import get_cache
+
+from avfkit_widgets.book import cache_folder
+
+ROOT = Path(__file__).parents[2]
+
+
+def chapter(path: Path, code: str) -> nbformat.NotebookNode:
+    """Write a chapter of two cells, with metadata as a real one has it, and return it."""
+    cells = [
+        nbformat.v4.new_markdown_cell("# A chapter"),
+        nbformat.v4.new_code_cell(code, metadata={"tags": ["hide-input"]}),
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+    nbformat.write(notebook, path)
+    return notebook
+
+
+def test_a_passing_chapter_is_cached_and_a_failing_one_is_not(tmp_path: Path) -> None:
+    book = tmp_path / "book"
+    book.mkdir()
+    shutil.copy(ROOT / "book" / "conftest.py", book)
+    good, bad = book / "good.ipynb", book / "bad.ipynb"
+    good_notebook = chapter(good, "print(6 * 7)")
+    bad_notebook = chapter(bad, "raise ValueError('no')")
+    before = good.read_bytes()
+    (tmp_path / "pytest.ini").write_text(
+        f"[pytest]\npythonpath = {ROOT / 'widgets'} {ROOT}\nfilterwarnings = error\n"
+    )
+    command = [sys.executable, "-m", "pytest", "--nbmake", "book/"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+
+    assert "1 failed, 1 passed" in result.stdout, result.stdout + result.stderr
+    assert "good.ipynb cell 1: print(6 * 7)" in result.stdout
+    assert good.read_bytes() == before
+    cache = get_cache(cache_folder(tmp_path))
+    record = cache.match_cache_notebook(good_notebook)
+    assert record.data["execution_seconds"] > 0
+    assert cache.merge_match_into_notebook(good_notebook)[1].cells[1].outputs[0].text == "42\n"
+    with pytest.raises(KeyError):
+        cache.match_cache_notebook(bad_notebook)
+    cache.db.dispose()

@@ -1,0 +1,10 @@
+"""Widgets of the book: alive on a kernel, in a page without one, and drawn without JavaScript."""
+
+from ._explorer import FilterExplorer as FilterExplorer
+from ._explorer import explorer_html as explorer_html
+from ._explorer import front_end as front_end
+from ._figures import ExplorerArrays as ExplorerArrays
+from ._figures import ExplorerState as ExplorerState
+from ._figures import evaluate as evaluate
+from ._figures import explorer_arrays as explorer_arrays
+from ._figures import summary as summary

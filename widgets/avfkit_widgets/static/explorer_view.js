@@ -1,0 +1,183 @@
+// The explorer on a page: controls, picture, sentence, table. It does not know who computes:
+// `ask(request, answer)` is the browser's own core in a built page and the kernel in JupyterLab.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+// How each slider maps its position to its value, and how a value is spoken.
+function controls(setup) {
+  const [low, high] = setup.snr_limits.map(Math.log10);
+  const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+  const same = { read: Number, write: (value) => value };
+  return {
+    snr: {
+      min: low,
+      max: high,
+      step: 0.05,
+      read: (position) => Number((10 ** Number(position)).toPrecision(3)),
+      write: (value) => Math.log10(value),
+      shown: formatSnr,
+      spoken: (value) => `signal-to-noise ratio ${formatSnr(value)}`,
+    },
+    iterations: { ...same, min: 0, max: setup.max_iterations, step: 1, shown: String,
+      spoken: (value) => `${counted(value, "iteration")} per step` },
+    mask_start: { ...same, min: 1, max: setup.steps, step: 1, shown: String,
+      spoken: (value) => `hidden from step ${value}` },
+    mask_length: { ...same, min: 0, max: setup.steps, step: 1, shown: String,
+      spoken: (value) => `${counted(value, "step")} hidden` },
+  };
+}
+
+function node(name, attributes, text) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+class ExplorerView {
+  constructor(root, setup, ask) {
+    this.root = root;
+    this.setup = setup;
+    this.ask = ask;
+    this.values = { ...setup.values };
+    this.moved = {}; // what was moved since the last request
+    this.busy = false;
+    this.waiting = false;
+    this.settled = () => {};
+    this.find = (selector) => root.querySelector(selector);
+    this.marks = {};
+    this.preparePaper();
+    this.prepareControls();
+    this.find(".avf-data").addEventListener("toggle", () => this.fillTable());
+    this.observer = new ResizeObserver(() => this.repaint());
+    this.observer.observe(this.find(".avf-paper"));
+    for (const part of root.querySelectorAll("[hidden]")) part.hidden = false;
+  }
+
+  preparePaper() {
+    this.svg = node("svg", { class: "avf-picture", role: "img", focusable: "false" });
+    this.texts = node("g", { class: "avf-texts" });
+    this.find(".avf-paper").replaceChildren(this.svg);
+  }
+
+  prepareControls() {
+    this.controls = controls(this.setup);
+    for (const [name, control] of Object.entries(this.controls)) {
+      const input = this.find(`[data-name=${name}]`);
+      Object.assign(input, { min: control.min, max: control.max, step: control.step });
+      input.addEventListener("input", () => this.change({ [name]: control.read(input.value) }));
+    }
+    const box = this.find("[data-name=show_latent]");
+    box.addEventListener("change", () => this.change({ show_latent: box.checked }));
+    this.find("button").addEventListener("click", () => this.change(this.setup.values));
+  }
+
+  // Adopt values that a control or a link moved, and ask for their picture.
+  change(moved) {
+    Object.assign(this.values, moved);
+    Object.assign(this.moved, moved);
+    this.showValues();
+    if (this.busy) {
+      this.waiting = true;
+      return;
+    }
+    this.busy = true;
+    const request = { values: { ...this.values }, moved: this.moved };
+    this.moved = {};
+    this.ask(request, (error, values, arrays) => this.answer(error, values, arrays));
+  }
+
+  // One request is in flight at a time, and every answer is painted.
+  answer(error, values, arrays) {
+    this.busy = false;
+    this.show(error, values, arrays);
+    if (this.waiting) {
+      this.waiting = false;
+      this.change({});
+    } else {
+      this.settled(this.values);
+    }
+  }
+
+  // A picture to show, asked for or not; values that a hand is moving stay with the hand.
+  show(error, values, arrays) {
+    try {
+      if (error) throw error;
+      Object.assign(this.values, values, this.moved);
+      this.showValues();
+      this.paint(values, arrays);
+      this.find(".avf-error").textContent = "";
+    } catch (problem) {
+      this.find(".avf-error").textContent = `The picture is out of date. ${problem.message}`;
+    }
+  }
+
+  showValues() {
+    for (const [name, control] of Object.entries(this.controls)) {
+      const value = this.values[name];
+      const input = this.find(`[data-name=${name}]`);
+      if (control.read(input.value) !== value) input.value = control.write(value);
+      input.setAttribute("aria-valuetext", control.spoken(value));
+      input.parentElement.querySelector("output").textContent = control.shown(value);
+    }
+    this.find("[data-name=show_latent]").checked = this.values.show_latent;
+  }
+
+  repaint() {
+    if (this.painted && this.width() !== this.painted.width) {
+      this.paint(this.painted.values, this.painted.arrays);
+    }
+  }
+
+  width() {
+    return Math.max(280, Math.floor(this.find(".avf-paper").clientWidth || 720));
+  }
+
+  paint(values, arrays) {
+    const width = this.width();
+    const { paths, texts } = scene(this.setup, values, arrays, width);
+    for (const [name, d] of Object.entries(paths)) {
+      this.marks[name] ??= this.svg.appendChild(node("path", { class: `avf-${name}` }));
+      this.marks[name].setAttribute("d", d);
+    }
+    this.svg.append(this.texts);
+    this.texts.replaceChildren(
+      ...texts.map(([x, y, anchor, words]) => node("text", { x, y, "text-anchor": anchor }, words)),
+    );
+    const sentence = summarise(this.setup, values, arrays);
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${LAYOUT.height}`);
+    this.svg.setAttribute("aria-label", `${this.setup.description} ${sentence}`);
+    this.find(".avf-summary").textContent = sentence;
+    this.painted = { values, arrays, width };
+    this.root.dataset.paints = Number(this.root.dataset.paints ?? 0) + 1;
+    this.fillTable();
+  }
+
+  fillTable() {
+    if (!this.painted || !this.find(".avf-data").open) return;
+    const { arrays } = this.painted;
+    const head = ["step", "observation", "exact mean", "sd", "approximate mean", "sd", "gap, nats"];
+    const rows = Array.from(arrays.gap, (gap, t) => [
+      t + 1,
+      arrays.observed[t] > 0.5 ? arrays.observation[t].toFixed(2) : "hidden",
+      arrays.exact_mean[t].toFixed(2),
+      Math.sqrt(arrays.exact_var[t]).toFixed(2),
+      arrays.approximate_mean[t].toFixed(2),
+      Math.sqrt(arrays.approximate_var[t]).toFixed(2),
+      formatNats(gap),
+    ]);
+    const cells = (row) => row.map((cell) => `<td>${cell}</td>`).join("");
+    const heads = head.map((cell) => `<th scope="col">${cell}</th>`).join("");
+    const body = rows.map(([t, ...row]) => `<tr><th scope="row">${t}</th>${cells(row)}</tr>`);
+    this.find("table").innerHTML =
+      `<thead><tr>${heads}</tr></thead><tbody>${body.join("")}</tbody>`;
+  }
+
+  note(text) {
+    this.find("p.avf-note").textContent = text;
+  }
+
+  destroy() {
+    this.observer.disconnect();
+  }
+}
