@@ -1,7 +1,8 @@
-"""Four small distributions: diagonal and full Gaussians, Bernoulli, and nothing else.
+"""A few small distributions: diagonal and full Gaussians, Bernoulli, and nothing else.
 
-Each holds one vector. `log_prob` takes a mask of the entries that were observed: a missing entry
-contributes nothing, so a missing observation needs no special case anywhere else.
+Each holds one vector. In a trace the arrays carry a leading time axis: moments are then those of
+every step, the other methods want `jax.vmap`. An entry that is not `observed` adds nothing to
+`log_prob`, so a missing observation is no special case anywhere else.
 """
 
 import math
@@ -38,12 +39,12 @@ class AbstractGaussian(AbstractDistribution):
 
     @property
     @abstractmethod
-    def variance(self) -> Float[Array, " size"]:
+    def variance(self) -> Float[Array, "*time size"]:
         """The marginal variance of each entry."""
 
     @property
     @abstractmethod
-    def covariance(self) -> Float[Array, "size size"]:
+    def covariance(self) -> Float[Array, "*time size size"]:
         """The covariance matrix."""
 
     @abstractmethod
@@ -74,14 +75,14 @@ class DiagonalGaussian(AbstractGaussian):
     log_var: Float[Array, " size"]
 
     @property
-    def variance(self) -> Float[Array, " size"]:
+    def variance(self) -> Float[Array, "*time size"]:
         """The variance of each entry."""
         return jnp.exp(self.log_var)
 
     @property
-    def covariance(self) -> Float[Array, "size size"]:
+    def covariance(self) -> Float[Array, "*time size size"]:
         """The diagonal covariance matrix."""
-        return jnp.diag(self.variance)
+        return _on_diagonal(self.variance)
 
     def transform(self, noise: Float[Array, " size"]) -> Float[Array, " size"]:
         """Mean plus standard deviation times noise."""
@@ -135,19 +136,19 @@ class FullGaussian(AbstractGaussian):
         return cls(mean, jnp.log(jnp.diagonal(scale_tril)), jnp.tril(scale_tril, -1))
 
     @property
-    def scale_tril(self) -> Float[Array, "size size"]:
+    def scale_tril(self) -> Float[Array, "*time size size"]:
         """The lower-triangular scale `L`."""
-        return jnp.tril(self.lower, -1) + jnp.diag(jnp.exp(self.log_scale))
+        return jnp.tril(self.lower, -1) + _on_diagonal(jnp.exp(self.log_scale))
 
     @property
-    def variance(self) -> Float[Array, " size"]:
+    def variance(self) -> Float[Array, "*time size"]:
         """The marginal variance of each entry."""
         return jnp.sum(self.scale_tril**2, axis=-1)
 
     @property
-    def covariance(self) -> Float[Array, "size size"]:
+    def covariance(self) -> Float[Array, "*time size size"]:
         """The covariance matrix."""
-        return self.scale_tril @ self.scale_tril.T
+        return self.scale_tril @ jnp.matrix_transpose(self.scale_tril)
 
     def transform(self, noise: Float[Array, " size"]) -> Float[Array, " size"]:
         """Mean plus triangular scale times noise."""
@@ -157,37 +158,31 @@ class FullGaussian(AbstractGaussian):
         self, value: Float[Array, " size"], observed: Bool[Array, " size"] | None = None
     ) -> Float[Array, ""]:
         """Log density of the observed entries (their marginal), in nats."""
-        if observed is None:
-            noise = solve_triangular(self.scale_tril, value - self.mean, lower=True)
-            return jnp.sum(-0.5 * (LOG_2PI + noise**2) - self.log_scale)
-        keep = observed[:, None] & observed[None, :]
-        padding = jnp.diag(jnp.where(observed, 0.0, 1.0).astype(self.mean.dtype))
-        marginal = jnp.where(keep, self.covariance, 0.0) + padding
-        scale = jnp.linalg.cholesky(marginal)
-        shift = jnp.where(observed, value - self.mean, 0.0)
+        scale, shift = self.scale_tril, value - self.mean
+        if observed is not None:
+            keep = observed[:, None] & observed[None, :]
+            padding = _on_diagonal(1.0 - observed.astype(self.mean.dtype))
+            scale = jnp.linalg.cholesky(jnp.where(keep, self.covariance, 0.0) + padding)
+            shift = jnp.where(observed, shift, 0.0)
         noise = solve_triangular(scale, shift, lower=True)
-        terms = -0.5 * (LOG_2PI + noise**2) - jnp.log(jnp.diagonal(scale))
-        return _masked_sum(terms, observed)
+        return _masked_sum(-0.5 * (LOG_2PI + noise**2) - jnp.log(jnp.diagonal(scale)), observed)
 
     @classmethod
     def of(cls, gaussian: AbstractGaussian) -> "FullGaussian":
         """The same Gaussian, held by its triangular scale."""
         if isinstance(gaussian, FullGaussian):
             return gaussian
-        size = gaussian.mean.shape[-1]
-        lower = jnp.zeros((size, size), gaussian.mean.dtype)
+        lower = jnp.zeros_like(gaussian.covariance)
         return cls(gaussian.mean, 0.5 * jnp.log(gaussian.variance), lower)
 
 
 class Bernoulli(AbstractDistribution):
-    """Independent binary entries, held as logits: the likelihood of a piano roll.
-
-    `sample` returns zeros and ones; no gradient flows through a draw.
+    """Binary entries, held as logits; no gradient flows through a draw. For piano rolls.
 
     **Example**
 
     ```python
-    keys = avfkit.Bernoulli(logits=jnp.zeros(88))
+    keys = avfkit.Bernoulli(jnp.zeros(88))
     ```
     """
 
@@ -248,3 +243,7 @@ def _masked_sum(
     terms: Float[Array, " size"], observed: Bool[Array, " size"] | None
 ) -> Float[Array, ""]:
     return jnp.sum(terms if observed is None else jnp.where(observed, terms, 0.0))
+
+
+def _on_diagonal(values: Float[Array, "*time size"]) -> Float[Array, "*time size size"]:
+    return values[..., None] * jnp.eye(values.shape[-1], dtype=values.dtype)

@@ -58,11 +58,11 @@ def evaluate(
     Raises:
         ValueError: there is nothing to score.
     """
-    sums, index = [], 0
+    sums: list[tuple] = []
     for batch in batches:
-        keys = jax.vmap(lambda i: jr.fold_in(key, i))(index + jnp.arange(len(batch.x)))
+        first = sum(len(parts[0]) for parts in sums)
+        keys = jax.vmap(lambda i: jr.fold_in(key, i))(first + jnp.arange(len(batch.x)))
         sums.append(_sequence_sums(model, inference, (batch.x, batch.observed), keys, context))
-        index += len(batch.x)
     if not sums:
         raise ValueError("batches is empty; expected at least one batch of sequences.")
     recon, kl, iterations, steps = (np.concatenate(parts) for parts in zip(*sums, strict=True))
@@ -70,17 +70,24 @@ def evaluate(
     if not scored.any():
         raise ValueError(f"no step is scored: all are missing, or within the context of {context}.")
     energy, count = recon + kl, steps.sum()
-    residual = energy - steps * energy.sum() / count
-    spread = np.sqrt(np.sum(residual**2) * len(steps) / max(len(steps) - 1, 1))
     return Evaluation(
         all_steps=float(energy.sum() / count),
         mean_of_sequences=float(np.mean(energy[scored] / steps[scored])),
         reconstruction=float(recon.sum() / count),
         kl=float(kl.sum() / count),
         per_iteration=[float(total / count) for total in iterations.sum(0)],
-        standard_error=float(spread / count),
+        standard_error=_standard_error(energy, steps),
         steps=int(count),
     )
+
+
+def _standard_error(
+    energy: Float[np.ndarray, " sequences"], steps: Int[np.ndarray, " sequences"]
+) -> float:
+    """Of the ratio total energy / total steps, sequences being independent."""
+    residual = energy - steps * energy.sum() / steps.sum()
+    number = len(steps)
+    return float(np.sqrt(np.sum(residual**2) * number / max(number - 1, 1)) / steps.sum())
 
 
 @eqx.filter_jit

@@ -185,6 +185,8 @@ def prepare(
 ) -> tuple[Float[Array, "time obs"], Bool[Array, "time obs"]]:
     """Check a sequence against a model; mark NaN as missing and replace missing entries by zero.
 
+    The observations take the floating-point type of the model's parameters.
+
     Raises:
         ValueError: the message names the argument, the shape or dtype found and what was expected.
     """
@@ -196,8 +198,7 @@ def prepare(
         )
     if xs.shape[0] == 0:
         raise ValueError("xs has no time steps; expected at least one.")
-    if not jnp.issubdtype(xs.dtype, jnp.floating):
-        xs = xs.astype(jnp.result_type(float))
+    xs = xs.astype(_dtype(model))
     if observed is None:
         observed = jnp.ones(xs.shape, bool)
     observed = jnp.asarray(observed)
@@ -212,3 +213,8 @@ def prepare(
         observed = jnp.broadcast_to(observed[:, None], xs.shape)
     observed = observed & ~jnp.isnan(xs)
     return jnp.where(observed, xs, 0.0), observed
+
+
+def _dtype(model: AbstractModel) -> jnp.dtype:
+    leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
+    return jnp.result_type(*leaves) if leaves else jnp.result_type(float)

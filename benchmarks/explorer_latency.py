@@ -30,7 +30,7 @@ from browser.explorer_session import (  # noqa: E402
     median_and_tail,
     write_page,
 )
-from browser.lab_session import jupyter_lab, open_notebook, run_cell  # noqa: E402
+from browser.lab_session import jupyter_lab, open_notebook, run_cell, wait_for_output  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "explorer_latency.json"
 CELL = "from avfkit_widgets import FilterExplorer\nFilterExplorer()"
@@ -68,7 +68,7 @@ def in_lab(path: str, moves: int) -> dict[str, float]:
             page = browser.new_page()
             open_notebook(page, lab.write("explorer", [CELL]))
             run_cell(page, 0)
-            page.wait_for_selector(f"{PICTURE} > path.avf-gap", state="attached", timeout=60_000)
+            wait_for_output(page, f"{PICTURE} > path.avf-gap")
             return median_and_tail(measure(page, moves=moves))
 
 

@@ -35,11 +35,15 @@ RULES = {"learned-step": learned_step, "output-gate": output_gate}
 def make(args: argparse.Namespace, frequencies: np.ndarray) -> tuple:
     """The model, its output biased to the keys' frequencies, and the chosen inference."""
     model_key, inference_key = jr.split(jr.key(args.seed))
-    model = avfkit.VRNN(88, args.latent, hidden_size=200, width=200, depth=1, key=model_key)
+    model = avfkit.VRNN(
+        88, args.latent, hidden_size=args.width, width=args.width, depth=1, key=model_key
+    )
     logits = jnp.asarray(np.log(frequencies / (1.0 - frequencies)), jnp.float32)
     model = eqx.tree_at(lambda m: m.likelihood_net.head.linear.bias, model, logits)
     if args.inference == "own":
-        return model, avfkit.DirectFilter.create(model, width=200, depth=1, key=inference_key)
+        return model, avfkit.DirectFilter.create(
+            model, width=args.width, depth=1, key=inference_key
+        )
     update = avfkit.LearnedUpdate(
         model,
         width=args.update_width,
@@ -128,11 +132,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rule", choices=RULES, default="learned-step")
     parser.add_argument("--gradients-only", action="store_true", help="do not encode x_t")
     parser.add_argument("--update-width", type=int, default=256)
+    parser.add_argument("--width", type=int, default=100)
     parser.add_argument("--latent", type=int, default=16)
     parser.add_argument("--length", type=int, default=40)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--decay", type=float, default=0.1)
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--validate-every", type=int, default=100)
     parser.add_argument("--patience", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)

@@ -102,3 +102,12 @@ def test_families_keep_mean_and_marginal_variances():
     )
     chosen = select(jnp.array(False), diagonal, full)
     np.testing.assert_allclose(chosen.covariance, full.covariance, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["diagonal", "full"])
+def test_moments_of_stacked_gaussians_are_those_of_each(name):
+    each = [gaussians()[name] for _ in range(3)]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+    for t, gaussian in enumerate(each):
+        np.testing.assert_allclose(stacked.variance[t], gaussian.variance)
+        np.testing.assert_allclose(stacked.covariance[t], gaussian.covariance)

@@ -8,8 +8,10 @@ from ._expectation import Cubature as Cubature
 from ._expectation import MonteCarlo as MonteCarlo
 from ._iterative import IterativeFilter as IterativeFilter
 from ._learned import LearnedUpdate as LearnedUpdate
+from ._learned import layer_norm as layer_norm
 from ._learned import learned_step as learned_step
 from ._learned import output_gate as output_gate
+from ._learned import signed_log as signed_log
 from ._marginal import MarginalFilter as MarginalFilter
 from ._path import GaussMarkov as GaussMarkov
 from ._update import AbstractUpdate as AbstractUpdate

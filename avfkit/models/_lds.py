@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
@@ -98,7 +99,7 @@ def _cholesky(name: str, covariance: ArrayLike, size: int) -> Float[Array, "late
         expected = (size, size)
         raise ValueError(f"{name} has shape {covariance.shape}; expected {expected} to match m1.")
     scale = jnp.linalg.cholesky(covariance)
-    if not np.all(np.isfinite(np.asarray(scale))):
+    if not isinstance(scale, jax.core.Tracer) and not np.all(np.isfinite(scale)):
         raise ValueError(
             f"{name} is not positive definite (smallest eigenvalue "
             f"{np.linalg.eigvalsh(np.asarray(covariance)).min():.3g}); expected a covariance."

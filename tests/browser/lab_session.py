@@ -86,6 +86,13 @@ def run_cell(page: Page, index: int) -> None:
     page.evaluate(RUN_CELL, index)
 
 
+def wait_for_output(page: Page, selector: str, *, patience: float = 60) -> None:
+    """Wait until a cell shows `selector`; an AssertionError with what it says if it fails."""
+    failed = ".jp-OutputArea-output[data-mime-type*=error]"
+    page.wait_for_selector(f"{selector}, {failed}", state="attached", timeout=1000 * patience)
+    assert page.locator(failed).count() == 0, page.locator(failed).all_inner_texts()
+
+
 def end_kernel(page: Page) -> None:
     """Shut the open notebook's kernel down."""
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")

@@ -17,7 +17,13 @@ from browser.explorer_session import (
     slider,
     wait_for_change,
 )
-from browser.lab_session import end_kernel, jupyter_lab, open_notebook, run_cell
+from browser.lab_session import (
+    end_kernel,
+    jupyter_lab,
+    open_notebook,
+    run_cell,
+    wait_for_output,
+)
 
 SHOW = """
 import json
@@ -77,7 +83,7 @@ def wait_for_state(page, lab, **expected):
 def test_the_kernel_and_the_picture_move_together(page, lab):
     open_notebook(page, lab.write("explorer", [SHOW, MOVE]))
     run_cell(page, 0)
-    page.wait_for_selector(f"{PICTURE} > path.avf-gap", state="attached", timeout=60_000)
+    wait_for_output(page, f"{PICTURE} > path.avf-gap")
     assert page.locator("p.avf-note").first.inner_text() == ""
     assert_alive(page)
     wait_for_state(page, lab, snr=2.0, mask_start=25, mask_length=6, iterations=2)
@@ -103,7 +109,7 @@ def test_the_kernel_and_the_picture_move_together(page, lab):
 def test_a_broken_callback_is_noticed_and_shown(page, lab):
     open_notebook(page, lab.write("broken", [BREAK]))
     run_cell(page, 0)
-    page.wait_for_selector(".avf-error:not(:empty)", timeout=60_000)
+    wait_for_output(page, ".avf-error:not(:empty)")
     told = "The picture is out of date. RuntimeError: the filter fell over"
     assert complaint(page) == told
     with pytest.raises(AssertionError, match="did not change .* the filter fell over"):

@@ -13,6 +13,7 @@ from avfkit import kalman
 from tests.helpers import random_lds
 from tests.reference import block, dense_posterior
 
+FILTER, SMOOTHER = jax.jit(kalman.filter), jax.jit(kalman.smoother)
 CASES = [(1, 1, 1), (1, 2, 6), (2, 3, 5), (3, 4, 8), (4, 2, 7)]
 
 
@@ -39,8 +40,8 @@ def problem(latent, obs, length, seed=0, missing=0.3):
 def test_filter_and_smoother_equal_dense_gaussian(case, seed, missing):
     latent, obs, length = case
     chain, arrays, potentials, xs, observed = problem(latent, obs, length, seed, missing)
-    filtered = kalman.filter(chain, potentials)
-    smoothed = kalman.smoother(chain, potentials)
+    filtered = FILTER(chain, potentials)
+    smoothed = SMOOTHER(chain, potentials)
     mean, cov, log_p = dense_posterior(chain, *arrays, xs, observed)
     np.testing.assert_allclose(filtered.log_likelihood.sum(), log_p, atol=1e-9)
     np.testing.assert_allclose(smoothed.log_likelihood, log_p, atol=1e-9)
@@ -88,7 +89,7 @@ def test_equals_dynamax_with_missing_steps(seed):
     # dynamax mixes dtypes freely, so it runs under JAX's standard promotion
     with jax.numpy_dtype_promotion("standard"):
         reference = dynamax.lgssm_smoother(params, jnp.array(xs))
-    filtered, smoothed = kalman.filter(chain, potentials), kalman.smoother(chain, potentials)
+    filtered, smoothed = FILTER(chain, potentials), SMOOTHER(chain, potentials)
     np.testing.assert_allclose(filtered.mean, reference.filtered_means, atol=1e-9)
     np.testing.assert_allclose(filtered.cov, reference.filtered_covariances, atol=1e-9)
     np.testing.assert_allclose(smoothed.mean, reference.smoothed_means, atol=1e-9)
@@ -114,14 +115,14 @@ def test_log_likelihood_equals_dynamax():
     )
     with jax.numpy_dtype_promotion("standard"):
         expected = dynamax.lgssm_filter(params, jnp.array(xs)).marginal_loglik
-    found = kalman.filter(chain, potentials).log_likelihood.sum()
+    found = FILTER(chain, potentials).log_likelihood.sum()
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
 def test_samples_have_the_smoothed_moments():
     chain, _, potentials, _, _ = problem(2, 3, 6)
     posterior = kalman.conditionals(chain, potentials)
-    smoothed = kalman.smoother(chain, potentials)
+    smoothed = SMOOTHER(chain, potentials)
     draws = jax.vmap(lambda key: kalman.sample(posterior, key=key))(jr.split(jr.key(0), 40_000))
     np.testing.assert_allclose(draws.mean(0), smoothed.mean, atol=0.03)
     centred = draws - draws.mean(0)
@@ -137,7 +138,7 @@ def test_gradients_are_finite_when_everything_is_missing():
     def total(chain):
         nothing = jnp.zeros(xs.shape, bool)
         potentials = kalman.linear_gaussian_potentials(*arrays, jnp.array(xs), nothing)
-        smoothed = kalman.smoother(chain, potentials)
+        smoothed = SMOOTHER(chain, potentials)
         return smoothed.mean.sum() + smoothed.cov.sum() + smoothed.log_likelihood
 
     gradient = jax.grad(total)(chain)
@@ -151,6 +152,6 @@ def test_gradient_of_log_likelihood_against_finite_differences():
         potentials = kalman.linear_gaussian_potentials(
             matrix, *arrays[1:], jnp.array(xs), jnp.array(observed)
         )
-        return kalman.filter(chain, potentials).log_likelihood.sum()
+        return FILTER(chain, potentials).log_likelihood.sum()
 
-    check_grads(log_p, (chain, arrays[0]), order=1, modes=["rev"])
+    check_grads(jax.jit(log_p), (chain, arrays[0]), order=1, modes=["rev"])

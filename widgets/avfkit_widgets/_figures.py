@@ -107,15 +107,11 @@ def explorer_arrays(
     time = jnp.arange(1, STEPS + 1, dtype=mask_start.dtype)
     observed = (time < mask_start) | (time >= mask_start + mask_length)
     unit = jnp.sqrt(steady_variance(snr))
-    model = _model(snr, unit)
-    optimizer = optax.chain(optax.clip(CLIP), optax.sgd(STEP_SIZE))
-    update = avfkit.GradientUpdate(optimizer, family=avfkit.DiagonalGaussian)
-    descent = avfkit.IterativeFilter(
-        update, MAX_ITERATIONS, avfkit.Cubature(), stop_after=iterations
+    model, key = _model(snr, unit), jr.key(0)  # the key only draws paths, which are not shown
+    approximate, exact = (
+        avfkit.MarginalFilter(method).infer(model, observation[:, None], observed, key=key)
+        for method in (_descent(iterations), avfkit.KalmanFilter())
     )
-    xs, key = observation[:, None], jr.key(0)  # the key draws nothing: both filters are exact in z
-    approximate = avfkit.MarginalFilter(descent).infer(model, xs, observed, key=key)
-    exact = avfkit.MarginalFilter(avfkit.KalmanFilter()).infer(model, xs, observed, key=key)
     variances = jax.vmap(lambda belief: belief.variance[0] * unit**2)
     return ExplorerArrays(
         observation=observation,
@@ -148,7 +144,21 @@ def _model(snr: Float[Array, ""], unit: Float[Array, ""]) -> avfkit.LDS:
     emission = avfkit.nn.LinearGaussian(unit * one, 0 * one[0], -jnp.log(snr) * one[0])
     first = avfkit.FullGaussian.from_covariance(0 * one[0], one / unit**2)
     drift = avfkit.FullGaussian.from_covariance(0 * one[0], STATE_NOISE * one / unit**2)
-    return avfkit.LDS(first, COEFFICIENT * one, drift, emission, obs_size=1)
+    return avfkit.LDS(
+        first=first,
+        dynamics=COEFFICIENT * one,
+        noise=drift,
+        emission=emission,
+        obs_size=1,
+        latent_size=1,
+    )
+
+
+def _descent(iterations: Int[Array, ""]) -> avfkit.IterativeFilter:
+    """Variational filtering EM by clipped gradient descent, stopped after some iterations."""
+    optimizer = optax.chain(optax.clip(CLIP), optax.sgd(STEP_SIZE))
+    update = avfkit.GradientUpdate(optimizer, family=avfkit.DiagonalGaussian)
+    return avfkit.IterativeFilter(update, MAX_ITERATIONS, avfkit.Cubature(), stop_after=iterations)
 
 
 _jitted_arrays = jax.jit(explorer_arrays)

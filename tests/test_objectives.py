@@ -1,0 +1,131 @@
+"""The free energy and its relatives against exact answers."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import avfkit
+from tests.helpers import random_lds
+from tests.reference import dense_posterior
+
+KEY = jr.key(0)
+
+
+@pytest.fixture(scope="module")
+def problem():
+    lds = random_lds(4, latent=2, obs=3)
+    xs = np.random.default_rng(1).normal(size=(7, 3))
+    xs[2] = np.nan
+    xs[4, 1] = np.nan
+    emission = lds.emission
+    arrays = (emission.matrix, emission.bias, np.exp(np.asarray(emission.log_var)))
+    filled, seen = np.nan_to_num(xs), ~np.isnan(xs)
+    return lds, xs, dense_posterior(lds.chain, *arrays, filled, seen)[2]
+
+
+def test_every_path_of_the_exact_posterior_weighs_log_p(problem):
+    lds, xs, log_p = problem
+
+    @jax.jit
+    def weights(keys):
+        infer = avfkit.KalmanSmoother().infer
+        return jax.vmap(lambda key: infer(lds, xs, key=key).log_weight.sum())(keys)
+
+    np.testing.assert_allclose(weights(jr.split(KEY, 20)), log_p, atol=1e-9)
+
+
+def test_free_energy_of_the_exact_posterior_is_minus_log_p_on_average(problem):
+    lds, xs, log_p = problem
+
+    @jax.jit
+    def energies(keys):
+        smoother = avfkit.KalmanSmoother()
+        return jax.vmap(lambda key: avfkit.free_energy(lds, smoother, xs, key=key))(keys)
+
+    values = energies(jr.split(KEY, 20_000))
+    assert abs(values.mean() + log_p) < 4 * values.std() / np.sqrt(len(values))
+
+
+def test_free_energy_bounds_iwae_bounds_minus_log_p(problem):
+    lds, xs, log_p = problem
+    own = avfkit.DirectFilter.create(lds, width=5, depth=1, key=KEY)
+    keys = jr.split(KEY, 4_000)
+
+    @eqx.filter_jit
+    def average(objective, **options):
+        values = jax.vmap(lambda key: objective(lds, own, xs, key=key, **options))(keys)
+        return values.mean(), values.std() / np.sqrt(len(keys))
+
+    bounds = [average(avfkit.free_energy)]
+    bounds += [average(avfkit.iwae, num_samples=k) for k in (1, 4, 16)]
+    one, single = bounds[0], bounds[1]
+    assert abs(one[0] - single[0]) < 4 * (one[1] + single[1])
+    for (higher, _), (lower, error) in zip(bounds[1:], bounds[2:], strict=False):
+        assert lower < higher + error
+    assert bounds[-1][0] > -log_p
+
+
+def test_marginal_filter_codes_the_sequence_in_minus_log_p(problem):
+    lds, xs, log_p = problem
+    kalman = avfkit.MarginalFilter(avfkit.KalmanFilter())
+    np.testing.assert_allclose(avfkit.free_energy(lds, kalman, xs, key=KEY), -log_p, atol=1e-9)
+
+
+def test_the_exact_filter_pays_the_filtering_gap(problem):
+    """q_t = p(z_t | z_{t-1}, x_t) cannot be corrected by the future, so F > -log p(x)."""
+    lds, xs, log_p = problem
+
+    @jax.jit
+    def energies(keys):
+        kalman = avfkit.KalmanFilter()
+        return jax.vmap(lambda key: avfkit.free_energy(lds, kalman, xs, key=key))(keys)
+
+    values = energies(jr.split(KEY, 5_000))
+    gap, error = values.mean() + log_p, values.std() / np.sqrt(len(values))
+    assert gap > 10 * error
+
+
+def test_context_leaves_first_steps_unscored(problem):
+    lds, xs, _ = problem
+    kalman = avfkit.MarginalFilter(avfkit.KalmanFilter())
+    terms = kalman.infer(lds, xs, key=KEY).free_energy
+    found = avfkit.free_energy(lds, kalman, xs, key=KEY, context=2)
+    np.testing.assert_allclose(found, terms[2:].sum(), atol=1e-12)
+
+
+def test_kl_weight_weighs_the_kl_term_only(problem):
+    lds, xs, _ = problem
+    own = avfkit.DirectFilter.create(lds, width=5, depth=1, key=KEY)
+    trace = own.infer(lds, xs, key=KEY)
+    found = avfkit.free_energy(lds, own, xs, key=KEY, kl_weight=0.25)
+    np.testing.assert_allclose(found, trace.reconstruction.sum() + 0.25 * trace.kl.sum())
+
+
+BAD = [
+    (jnp.zeros((3, 2)), None, "xs has shape (3, 2); expected [time, 3], one sequence of a LDS with "
+     "obs_size 3 (use jax.vmap for batches)."),
+    (jnp.zeros(3), None, "xs has shape (3,); expected [time, 3], one sequence of a LDS with "
+     "obs_size 3 (use jax.vmap for batches)."),
+    (jnp.zeros((0, 3)), None, "xs has no time steps; expected at least one."),
+    (jnp.zeros((4, 3)), jnp.ones(3, bool), "observed has shape (3,); expected (4,) (steps) or "
+     "(4, 3) (entries), to match xs."),
+    (jnp.zeros((4, 3)), jnp.ones(4), "observed has dtype float64; expected bool."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("xs, observed, message", BAD)
+def test_bad_sequences_are_named(problem, xs, observed, message):
+    for method in (avfkit.KalmanFilter(), avfkit.KalmanSmoother()):
+        with pytest.raises(ValueError) as error:
+            method.infer(problem[0], xs, observed, key=KEY)
+        assert str(error.value) == message
+
+
+def test_one_step_and_integers_are_fine(problem):
+    lds = problem[0]
+    kalman = avfkit.MarginalFilter(avfkit.KalmanFilter())
+    whole = avfkit.free_energy(lds, kalman, np.array([[1, 0, 2]]), key=KEY)
+    assert whole == avfkit.free_energy(lds, kalman, jnp.array([[1.0, 0.0, 2.0]]), key=KEY)
