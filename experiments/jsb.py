@@ -54,8 +54,12 @@ def make(args: argparse.Namespace, frequencies: np.ndarray) -> tuple:
     return model, avfkit.IterativeFilter(update, args.iterations)
 
 
-def main(args: argparse.Namespace) -> dict:
-    """Train, evaluate on whole songs, and return the result with its provenance."""
+def main(args: argparse.Namespace) -> tuple[dict, tuple]:
+    """Train and evaluate on whole songs.
+
+    Returns:
+        The result with its provenance, and the trained (model, inference).
+    """
     start = time.perf_counter()
     songs = data.jsb()
     roll = np.concatenate(songs.train.sequences)
@@ -104,9 +108,7 @@ def main(args: argparse.Namespace) -> dict:
         "steps_done": result.step,
         "provenance": provenance(args.seed, time.perf_counter() - start),
     }
-    if args.weights:
-        train.save(args.weights, result.tree, hyperparameters=record["hyperparameters"])
-    return record
+    return record, result.tree
 
 
 def provenance(seed: int, seconds: float) -> dict:
@@ -149,7 +151,7 @@ def parse() -> argparse.Namespace:
 
 if __name__ == "__main__":
     arguments = parse()
-    outcome = main(arguments)
+    outcome, trained = main(arguments)
     iterations = outcome["iterations"]
     name = f"{arguments.inference}-k{iterations}-{arguments.seed}.json"
     out = arguments.out or Path(__file__).parents[1] / "results" / "jsb" / name
@@ -157,4 +159,7 @@ if __name__ == "__main__":
     temporary = out.with_suffix(".tmp")
     temporary.write_text(json.dumps(outcome, indent=2) + "\n")
     temporary.replace(out)
+    if arguments.weights:
+        arguments.weights.parent.mkdir(parents=True, exist_ok=True)
+        train.save(arguments.weights, trained, hyperparameters=outcome["hyperparameters"])
     print(json.dumps(outcome["test"], indent=2))

@@ -6,6 +6,12 @@ it is variational filtering EM (Algorithm 1). Only the update rule differs.
 What is held fixed, and where: the E-step sees a problem whose model and past are detached, so the
 iterations teach the update rule and nothing else; the q_t it returns is detached, so the M-step
 teaches the model and nothing else.
+
+Two choices of the authors' code that the paper does not state are not taken: its update network
+takes an optimizer step at every time step (here its gradient is that of the whole batch, as in
+Algorithm 1), and the first observation is conditioned on and never scored (here it is predicted
+from the initial state; `context=1` scores as they do). Its gradients are those of a batch mean;
+here each sequence has its own, whatever the batch.
 """
 
 import equinox as eqx

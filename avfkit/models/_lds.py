@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from .._distributions import AbstractDistribution, AbstractGaussian, FullGaussian
@@ -99,7 +99,7 @@ def _cholesky(name: str, covariance: ArrayLike, size: int) -> Float[Array, "late
         expected = (size, size)
         raise ValueError(f"{name} has shape {covariance.shape}; expected {expected} to match m1.")
     scale = jnp.linalg.cholesky(covariance)
-    if not isinstance(scale, jax.core.Tracer) and not np.all(np.isfinite(scale)):
+    if not isinstance(scale, Tracer) and not np.all(np.isfinite(scale)):
         raise ValueError(
             f"{name} is not positive definite (smallest eigenvalue "
             f"{np.linalg.eigvalsh(np.asarray(covariance)).min():.3g}); expected a covariance."

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Key
 
 from .._distributions import AbstractDistribution, Bernoulli, DiagonalGaussian
@@ -129,7 +130,7 @@ class LinearGaussian(eqx.Module):
                     f"{name} has shape {array.shape}; expected {matrix.shape[:1]}, one entry for "
                     "each row of C."
                 )
-        if not isinstance(variance, jax.core.Tracer) and not np.all(variance > 0.0):
+        if not isinstance(variance, Tracer) and not np.all(variance > 0.0):
             raise ValueError(
                 f"r holds {np.asarray(variance).min():g}; expected positive noise variances."
             )

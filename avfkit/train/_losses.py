@@ -32,6 +32,8 @@ Schedule: TypeAlias = Callable[[Array], Array]
 def linear_anneal(num_steps: int) -> Schedule:
     """A weight that grows in equal steps from 0 at step 0 to 1 at step `num_steps`, and stays.
 
+    The schedule that the AVF paper states (appendix B); its authors' code squares the weight.
+
     Args:
         num_steps: the length of the growth, in training steps.
 

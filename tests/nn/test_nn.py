@@ -1,0 +1,58 @@
+"""The building blocks, written out."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from avfkit.nn import BernoulliHead, Conditional, GaussianHead, Highway, Memory
+
+KEY = jr.key(0)
+
+
+def test_highway_gates_carry_the_old_value():
+    trunk = Highway(3, width=4, depth=2, key=KEY)
+    v = jnp.array([0.3, -1.0, 2.0])
+    first, second = (layer.branches for layer in trunk.layers)
+    gate, new, carried = jnp.split(first.weight @ v + first.bias, 3)
+    g = 1.0 / (1.0 + jnp.exp(-gate))
+    h = g * carried + (1.0 - g) * jnp.where(new > 0, new, jnp.expm1(new))
+    gate, new = jnp.split(second.weight @ h + second.bias, 2)
+    g = 1.0 / (1.0 + jnp.exp(-gate))
+    expected = g * h + (1.0 - g) * jnp.where(new > 0, new, jnp.expm1(new))
+    np.testing.assert_allclose(trunk(v), expected, rtol=1e-12)
+
+
+def test_conditional_reads_its_inputs_in_order():
+    net = Conditional(5, 2, head=GaussianHead, width=4, depth=1, key=KEY)
+    a, b = jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0, 5.0])
+    hidden = jnp.maximum(net.layers[0](jnp.append(a, b)), 0.0)
+    mean, log_var = jnp.split(net.head.linear(hidden), 2)
+    found = net(a, b)
+    np.testing.assert_allclose(found.mean, mean)
+    np.testing.assert_allclose(found.log_var, log_var)
+
+
+def test_gaussian_head_clamps_the_log_variance():
+    head = GaussianHead(1, 1, key=KEY)
+    for scale, expected in [(1e6, 5.0), (-1e6, -15.0)]:
+        bias = jnp.array([0.0, scale])
+        clamped = eqx.tree_at(lambda h: h.linear.bias, head, bias)(jnp.zeros(1))
+        assert clamped.log_var == expected
+
+
+def test_bernoulli_head_is_linear_in_the_logits():
+    head = BernoulliHead(2, 3, key=KEY)
+    x = jnp.array([1.0, -1.0])
+    np.testing.assert_allclose(head(x).logits, head.linear.weight @ x + head.linear.bias)
+
+
+def test_memory_starts_from_a_learned_state():
+    memory = Memory(2, 3, key=KEY)
+
+    def last(memory):
+        return memory(memory.initial, jnp.ones(2))[0].sum()
+
+    gradient = eqx.filter_grad(last)(memory)
+    assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient.initial))
