@@ -21,7 +21,6 @@ from ._inference import AbstractInference as AbstractInference
 from ._inference import AbstractPath as AbstractPath
 from ._inference import AbstractSmoother as AbstractSmoother
 from ._inference import StepProblem as StepProblem
-from ._inference import Trace as Trace
 from ._model import AbstractLatentLDS as AbstractLatentLDS
 from ._model import AbstractMarkovModel as AbstractMarkovModel
 from ._model import AbstractModel as AbstractModel
@@ -29,6 +28,7 @@ from ._model import AbstractRecurrentModel as AbstractRecurrentModel
 from ._objectives import free_energy as free_energy
 from ._objectives import iwae as iwae
 from ._sample import sample as sample
+from ._trace import Trace as Trace
 from .inference import AbstractExpectation as AbstractExpectation
 from .inference import AbstractUpdate as AbstractUpdate
 from .inference import Cubature as Cubature

@@ -24,7 +24,7 @@ class Evaluation(NamedTuple):
         kl: the KL part, over all steps.
         per_iteration: the E-step's free energy after 0, 1, ..., K iterations, over all steps (0 is
             the prior prediction); empty for methods that do not iterate.
-        standard_error: of `all_steps`, from the spread over sequences.
+        standard_error: of `all_steps`, from the spread over sequences; NaN for one sequence.
         steps: number of scored steps.
     """
 
@@ -85,9 +85,11 @@ def _standard_error(
     energy: Float[np.ndarray, " sequences"], steps: Int[np.ndarray, " sequences"]
 ) -> float:
     """Of the ratio total energy / total steps, sequences being independent."""
+    number = int(np.sum(steps > 0))
+    if number < 2:
+        return float("nan")
     residual = energy - steps * energy.sum() / steps.sum()
-    number = len(steps)
-    return float(np.sqrt(np.sum(residual**2) * number / max(number - 1, 1)) / steps.sum())
+    return float(np.sqrt(np.sum(residual**2) * number / (number - 1)) / steps.sum())
 
 
 @eqx.filter_jit

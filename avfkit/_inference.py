@@ -24,43 +24,8 @@ from jaxtyping import Array, Bool, Float, Key
 
 from ._distributions import AbstractGaussian, DiagonalGaussian, FullGaussian, kl
 from ._model import AbstractModel, impute, prepare, step_keys
+from ._trace import Trace
 from ._types import Carry, Observations, Observed, State
-
-
-class Trace(eqx.Module):
-    """The record of one inferred path.
-
-    Attributes:
-        z: the path, drawn from the approximate posterior.
-        posterior: q_t at each step (its arrays carry a leading time axis).
-        prior: p_t at each step.
-        reconstruction: -log p(x_t | z_<=t, x_<t) in nats, zero where nothing was observed.
-        iterations: the step free energy in nats after 0, 1, ..., K inference iterations, 0 being
-            the prior prediction; no columns for methods that do not iterate.
-    """
-
-    z: Float[Array, "*time latent"]
-    posterior: AbstractGaussian
-    prior: AbstractGaussian
-    reconstruction: Float[Array, "*time"]
-    iterations: Float[Array, "*time iterations"]
-
-    @property
-    def kl(self) -> Float[Array, " time"]:
-        """KL(q_t || p_t) in nats."""
-        return jax.vmap(kl)(self.posterior, self.prior)
-
-    @property
-    def free_energy(self) -> Float[Array, " time"]:
-        """The step free energy F_t in nats (Eq. 9)."""
-        return self.reconstruction + self.kl
-
-    @property
-    def log_weight(self) -> Float[Array, " time"]:
-        """Log p(x_t, z_t | past) - log q(z_t | past, x) in nats, along the drawn path."""
-        log_prob = jax.vmap(lambda gaussian, z: gaussian.log_prob(z))
-        ratio = log_prob(self.prior, self.z) - log_prob(self.posterior, self.z)
-        return ratio - self.reconstruction
 
 
 class StepProblem(eqx.Module):
@@ -75,7 +40,7 @@ class StepProblem(eqx.Module):
     prior: AbstractGaussian
     x: Float[Array, " obs"]
     observed: Bool[Array, " obs"]
-    kl_weight: Float[Array, ""]
+    kl_weight: Float[Array, ""] | float
 
     def reconstruction(self, z: Float[Array, " latent"]) -> Float[Array, ""]:
         """-log p(x_t | z_t, past) of the observed entries, in nats."""
@@ -140,27 +105,42 @@ class AbstractFilter(AbstractInference):
         """The approximate posterior q_t, the free energies of its iterations, the new memory."""
 
     def step(
-        self, loop: tuple[State, Carry], problem: StepProblem, *, key: Key[Array, ""]
+        self,
+        model: AbstractModel,
+        loop: tuple[State, Carry],
+        x: Float[Array, " obs"],
+        observed: Bool[Array, " obs"],
+        *,
+        key: Key[Array, ""],
+        kl_weight: Float[Array, ""] | float = 1.0,
     ) -> tuple[tuple[State, Carry], Trace]:
         """One step of filtering: predict, update, draw, move on.
 
-        A step of which nothing was observed keeps the prior as its posterior.
+        A step of which nothing was observed keeps the prior as its posterior and teaches nothing.
+
+        Args:
+            model: the model.
+            loop: the model's state and the filter's memory, `(model.init(), filter.init(model))`
+                before the first step.
+            x: the observation; missing entries hold any finite number.
+            observed: which entries were observed.
+            key: randomness of this step.
+            kl_weight: weight of the KL term in what inference minimises.
 
         Returns:
-            The model's state and the filter's memory before the next step, and this step's trace
-            (without a time axis).
+            State and memory before the next step, and this step's trace (without a time axis).
         """
         state, carry = loop
         infer_key, draw_key, impute_key = jr.split(key, 3)
+        problem = StepProblem(model, state, model.prior(state), x, observed, kl_weight)
         q, iterations, carry = self.posterior(carry, problem, key=infer_key)
-        q = select(jnp.any(problem.observed), q, problem.prior)
-        z = q.sample(key=draw_key)
-        z = z if self.through_past else jax.lax.stop_gradient(z)
-        likelihood = problem.model.likelihood(state, z)
-        reconstruction = -likelihood.log_prob(problem.x, problem.observed)
-        x = impute(likelihood, problem.x, problem.observed, key=impute_key)
-        trace = Trace(z, q, problem.prior, reconstruction, iterations)
-        return (problem.model.next(state, x, z), carry), trace
+        seen = jnp.any(observed)
+        q, iterations = select(seen, q, problem.prior), jnp.where(seen, iterations, 0.0)
+        z = self._past(q.sample(key=draw_key))
+        likelihood = model.likelihood(state, z)
+        trace = Trace(z, q, problem.prior, -likelihood.log_prob(x, observed), iterations)
+        filled = self._past(impute(likelihood, x, observed, key=impute_key))
+        return (model.next(state, filled, z), carry), trace
 
     def infer(
         self,
@@ -177,11 +157,14 @@ class AbstractFilter(AbstractInference):
 
         def body(loop: tuple[State, Carry], inputs: tuple) -> tuple[tuple[State, Carry], Trace]:
             x, seen, step_key = inputs
-            problem = StepProblem(model, loop[0], model.prior(loop[0]), x, seen, weight)
-            return self.step(loop, problem, key=step_key)
+            return self.step(model, loop, x, seen, key=step_key, kl_weight=weight)
 
         start = (model.init(), self.init(model))
         return jax.lax.scan(body, start, (xs, observed, step_keys(len(xs), key=key)))[1]
+
+    def _past(self, drawn: Float[Array, " size"]) -> Float[Array, " size"]:
+        """What later steps may see of a draw: with its gradient or without."""
+        return drawn if self.through_past else jax.lax.stop_gradient(drawn)
 
 
 class AbstractPath(eqx.Module):

@@ -21,6 +21,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Key
 
 from ._distributions import AbstractDistribution, AbstractGaussian
@@ -188,7 +189,8 @@ def prepare(
     The observations take the floating-point type of the model's parameters.
 
     Raises:
-        ValueError: the message names the argument, the shape or dtype found and what was expected.
+        ValueError: the message names the argument, what was found and what was expected. Infinite
+            numbers are refused outside `jax.jit` only, where they can be seen.
     """
     xs = jnp.asarray(xs)
     if xs.ndim != 2 or xs.shape[-1] != model.obs_size:
@@ -212,9 +214,20 @@ def prepare(
     if observed.ndim == 1:
         observed = jnp.broadcast_to(observed[:, None], xs.shape)
     observed = observed & ~jnp.isnan(xs)
+    _refuse_infinite(xs, observed)
     return jnp.where(observed, xs, 0.0), observed
 
 
 def _dtype(model: AbstractModel) -> jnp.dtype:
     leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
     return jnp.result_type(*leaves) if leaves else jnp.result_type(float)
+
+
+def _refuse_infinite(xs: Array, observed: Array) -> None:
+    bad = observed & jnp.isinf(xs)
+    if not isinstance(bad, Tracer) and bad.any():
+        step, entry = (int(index[0]) for index in jnp.nonzero(bad))
+        raise ValueError(
+            f"xs holds {xs[step, entry]} at step {step}, entry {entry}; expected finite numbers, "
+            "or NaN for what is missing."
+        )

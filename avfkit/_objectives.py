@@ -4,13 +4,16 @@ Reference: Marino, Cvitkovic and Yue (2018), Eq. 7-9, for the filtering free ene
 and Salakhutdinov (2016) for the importance-weighted bound.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from ._inference import AbstractInference, Trace
+from ._inference import AbstractInference
 from ._model import AbstractModel
+from ._trace import Trace
 from ._types import Observations, Observed
 
 
@@ -24,7 +27,10 @@ def free_energy(
     context: int = 0,
     kl_weight: Float[Array, ""] | float = 1.0,
 ) -> Float[Array, ""]:
-    """The free energy of one sequence (Eq. 7), one sample, in nats: an upper bound on -log p(x).
+    """The free energy of one sequence (Eq. 7), one sample, in nats.
+
+    On average an upper bound on -log p(x), for every method that draws a joint path. For
+    `MarginalFilter` it is the length of x coded by the filter's predictions.
 
     Its gradient serves both steps of variational filtering EM. In the model's parameters it is the
     M-step (Eq. 12). In the parameters of an amortized filter it is the E-step: for iterative
@@ -43,10 +49,14 @@ def free_energy(
 
     Returns:
         A scalar, nats for the whole sequence. Divide by the number of steps for nats per step.
+
+    Raises:
+        ValueError: `context` is negative or leaves no step to score.
     """
     trace = inference.infer(model, xs, observed, key=key, kl_weight=kl_weight)
-    terms = trace.reconstruction + kl_weight * trace.kl + _e_step_gradient(trace)
-    return jnp.sum(jnp.where(jnp.arange(len(terms)) >= context, terms, 0.0))
+    weight = jnp.asarray(kl_weight, trace.reconstruction.dtype)
+    terms = trace.reconstruction + weight * trace.kl + _e_step_gradient(trace)
+    return _scored(terms, context)
 
 
 def iwae(
@@ -62,14 +72,31 @@ def iwae(
     """The importance-weighted bound on -log p(x) with `num_samples` whole paths, in nats.
 
     Tightens as the number of samples grows; with one sample it is, on average, the free energy.
+    Only the drawn paths differentiate it: an iterative filter's network gets the gradient of its
+    E-step, as in `free_energy`.
+
+    Raises:
+        ValueError: `num_samples` is below 1, or `context` leaves no step to score.
     """
+    if num_samples < 1:
+        raise ValueError(f"num_samples is {num_samples}; expected at least 1.")
 
-    def log_weight(path_key: Key[Array, ""]) -> Float[Array, ""]:
-        weights = inference.infer(model, xs, observed, key=path_key).log_weight
-        return jnp.sum(jnp.where(jnp.arange(len(weights)) >= context, weights, 0.0))
+    def path(path_key: Key[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        trace = inference.infer(model, xs, observed, key=path_key)
+        return _scored(trace.log_weight, context), _scored(_e_step_gradient(trace), context)
 
-    log_weights = jax.vmap(log_weight)(jr.split(key, num_samples))
-    return jnp.log(float(num_samples)) - jax.nn.logsumexp(log_weights)
+    log_weights, e_steps = jax.vmap(path)(jr.split(key, num_samples))
+    mean_weight = jax.nn.logsumexp(log_weights) - math.log(num_samples)
+    return jnp.mean(e_steps) - mean_weight
+
+
+def _scored(terms: Float[Array, " time"], context: int) -> Float[Array, ""]:
+    """The sum over the steps after the context."""
+    if not 0 <= context < len(terms):
+        raise ValueError(
+            f"context is {context}; expected from 0 to {len(terms) - 1} for {len(terms)} steps."
+        )
+    return jnp.sum(terms[context:])
 
 
 def _e_step_gradient(trace: Trace) -> Float[Array, " time"]:

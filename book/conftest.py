@@ -18,8 +18,9 @@ from nbmake import pytest_items
 from nbmake.nb_result import NotebookResult
 from nbmake.nb_run import NotebookRun
 
-from avfkit_widgets.book import cache_folder
+from avfkit_widgets.book import cache_folder, calm_kernels
 
+calm_kernels()
 ROOT = Path(__file__).parent.parent
 CELL_TIMES: list[tuple[float, str]] = []
 

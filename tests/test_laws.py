@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import avfkit
-from avfkit._inference import StepProblem, prepare
-from avfkit._model import step_keys
+from avfkit._model import prepare, step_keys
 from tests.helpers import FILTER_PAIRS, OBS, PAIRS, REFUSED, make, observations
 
 LENGTH = 4
@@ -97,6 +96,24 @@ def test_padding_changes_nothing(pair, infer):
         return
     np.testing.assert_allclose(padded.free_energy[:LENGTH], short.free_energy, atol=1e-10)
     np.testing.assert_allclose(padded.free_energy[LENGTH:], 0.0, atol=1e-10)
+    np.testing.assert_array_equal(padded.iterations[LENGTH:], 0.0)
+
+
+@pytest.mark.parametrize("name", ["own", "avf", "avf-step"])
+def test_padding_teaches_nothing(name):
+    model, inference, xs, observed = case(("vrnn-gaussian", name))
+    longer = jnp.concatenate([xs, jnp.full((2, OBS), 7.0)])
+    mask = jnp.concatenate([observed, jnp.zeros((2, OBS), bool)])
+
+    @eqx.filter_jit
+    @eqx.filter_grad
+    def gradient(tree, xs, observed):
+        return avfkit.free_energy(*tree, xs, observed, key=KEY)
+
+    short = jax.tree.leaves(gradient((model, inference), xs, observed))
+    padded = jax.tree.leaves(gradient((model, inference), longer, mask))
+    for a, b in zip(short, padded, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-10)
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=IDS)
@@ -121,9 +138,7 @@ def test_scan_equals_loop(pair, infer):
     xs, observed = prepare(model, xs, observed)
     loop, steps = (model.init(), inference.init(model)), []
     for t, key in enumerate(step_keys(LENGTH, key=KEY)):
-        prior = model.prior(loop[0])
-        problem = StepProblem(model, loop[0], prior, xs[t], observed[t], jnp.array(1.0))
-        loop, trace = inference.step(loop, problem, key=key)
+        loop, trace = inference.step(model, loop, xs[t], observed[t], key=key)
         steps.append(trace)
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *steps)
     for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(stacked), strict=True):

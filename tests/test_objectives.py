@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import avfkit
-from tests.helpers import random_lds
+from tests.helpers import make, observations, random_lds
 from tests.reference import dense_posterior
 
 KEY = jr.key(0)
@@ -63,9 +63,29 @@ def test_free_energy_bounds_iwae_bounds_minus_log_p(problem):
     bounds += [average(avfkit.iwae, num_samples=k) for k in (1, 4, 16)]
     one, single = bounds[0], bounds[1]
     assert abs(one[0] - single[0]) < 4 * (one[1] + single[1])
-    for (higher, _), (lower, error) in zip(bounds[1:], bounds[2:], strict=False):
-        assert lower < higher + error
+    for (higher, high), (lower, low) in zip(bounds[1:], bounds[2:], strict=False):
+        assert higher - lower > 5 * (high + low)
     assert bounds[-1][0] > -log_p
+
+
+def test_iwae_is_the_log_of_the_mean_weight(problem):
+    lds, xs, _ = problem
+    own = avfkit.DirectFilter.create(lds, width=5, depth=1, key=KEY)
+    found = avfkit.iwae(lds, own, xs, key=KEY, num_samples=3)
+    weights = [own.infer(lds, xs, key=key).log_weight.sum() for key in jr.split(KEY, 3)]
+    np.testing.assert_allclose(found, -np.log(np.mean(np.exp(weights))), rtol=1e-9)
+
+
+def test_iwae_teaches_an_iterative_filter():
+    model, inference = make("vrnn-gaussian", "avf")
+    xs = observations("vrnn-gaussian", 3)
+
+    @eqx.filter_jit
+    @eqx.filter_grad
+    def gradient(inference):
+        return avfkit.iwae(model, inference, xs, key=KEY, num_samples=2)
+
+    assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(gradient(inference))) > 1e-3
 
 
 def test_marginal_filter_codes_the_sequence_in_minus_log_p(problem):
@@ -115,6 +135,8 @@ BAD = [
     (jnp.zeros((4, 3)), jnp.ones(3, bool), "observed has shape (3,); expected (4,) (steps) or "
      "(4, 3) (entries), to match xs."),
     (jnp.zeros((4, 3)), jnp.ones(4), "observed has dtype float64; expected bool."),
+    (jnp.zeros((4, 3)).at[2, 1].set(-jnp.inf), None, "xs holds -inf at step 2, entry 1; expected "
+     "finite numbers, or NaN for what is missing."),
 ]  # fmt: skip
 
 
@@ -131,3 +153,14 @@ def test_one_step_and_integers_are_fine(problem):
     kalman = avfkit.MarginalFilter(avfkit.KalmanFilter())
     whole = avfkit.free_energy(lds, kalman, np.array([[1, 0, 2]]), key=KEY)
     assert whole == avfkit.free_energy(lds, kalman, jnp.array([[1.0, 0.0, 2.0]]), key=KEY)
+
+
+@pytest.mark.parametrize("context", [-1, 7])
+def test_a_context_that_leaves_nothing_is_named(problem, context):
+    lds, xs, _ = problem
+    kalman = avfkit.MarginalFilter(avfkit.KalmanFilter())
+    with pytest.raises(ValueError) as error:
+        avfkit.free_energy(lds, kalman, xs, key=KEY, context=context)
+    assert str(error.value) == f"context is {context}; expected from 0 to 6 for 7 steps."
+    with pytest.raises(ValueError, match="^num_samples is 0; expected at least 1.$"):
+        avfkit.iwae(lds, kalman, xs, key=KEY, num_samples=0)

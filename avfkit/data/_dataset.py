@@ -4,6 +4,7 @@ One sequence is `[time, obs]`, float32. Lengths differ. A missing entry is a NaN
 the mask of its sequence; both mean the same and are joined where batches are made.
 """
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -81,10 +82,42 @@ class Dataset:
         return any(bool((m.any(1) & ~m.all(1)).any()) for m in missing)
 
     def select(self, indices: slice | Sequence[int] | np.ndarray) -> "Dataset":
-        """The data set of some of the sequences, in the order of `indices`."""
-        chosen = range(len(self))[indices] if isinstance(indices, slice) else indices
+        """The data set of some of the sequences.
+
+        Args:
+            indices: a slice; or numbers of sequences, in the wanted order, negative ones counted
+                from the end; or a Boolean mask with one entry per sequence.
+
+        Raises:
+            ValueError: if `indices` are none of these, a mask has another length, or nothing is
+                chosen.
+            IndexError: if there is no sequence of such a number.
+        """
+        chosen = _positions(self.name, len(self), indices)
         observed = self.observed and tuple(self.observed[i] for i in chosen)
         return replace(self, sequences=tuple(self.sequences[i] for i in chosen), observed=observed)
+
+
+def _positions(name: str, count: int, indices: slice | Sequence[int] | np.ndarray) -> Sequence[int]:
+    if isinstance(indices, slice):
+        return range(count)[indices]
+    array = np.asarray(indices)
+    mixed = len({isinstance(i, bool | np.bool_) for i in indices}) > 1 if array.ndim else False
+    if array.ndim != 1 or mixed or (array.size and array.dtype.kind not in "biu"):
+        raise ValueError(
+            f"{name}: indices is {reprlib.repr(indices)}, expected a slice, a list of "
+            "integers, or a Boolean mask."
+        )
+    if array.dtype == np.bool_:
+        if len(array) != count:
+            raise ValueError(
+                f"{name}: indices is a mask of {len(array)} entries, expected {count}."
+            )
+        return np.flatnonzero(array).tolist()
+    for i in array:
+        if not -count <= i < count:
+            raise IndexError(f"{name}: indices has {i}, expected {-count} to {count - 1}.")
+    return [int(i) for i in array]
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,6 +35,11 @@ def _npz(path: Path) -> Rolls:
 def _json(path: Path) -> Rolls:
     try:
         parts = json.loads(path.read_bytes())
+    except RecursionError as error:
+        raise ValueError(
+            f"{path} is nested too deeply, expected lists of lists of lists of notes. "
+            "It is altered: delete it, and fetch it again."
+        ) from error
     except ValueError as error:
         raise ValueError(
             f"{path} is not valid JSON ({error}). "

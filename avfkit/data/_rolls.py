@@ -5,6 +5,7 @@ the training, validation and test part lie end to end, 88 bits packed into 11 by
 """
 
 import hashlib
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -122,8 +123,8 @@ def _roll(where: str, song: Any) -> UInt8[np.ndarray, "time 88"]:
         for note in notes:
             if not isinstance(note, int | np.integer) or not LOWEST_NOTE <= note <= HIGHEST_NOTE:
                 raise ValueError(
-                    f"{where}, step {step}: found the note {note!r}, expected an integer in "
-                    f"{LOWEST_NOTE}..{HIGHEST_NOTE}."
+                    f"{where}, step {step}: found the note {reprlib.repr(note)}, expected an "
+                    f"integer in {LOWEST_NOTE}..{HIGHEST_NOTE}."
                 )
             roll[step, note - LOWEST_NOTE] = 1
     return roll

@@ -15,8 +15,9 @@ from ._path import GaussMarkov
 class KalmanFilter(AbstractFilter):
     """The exact solution of every step: q_t = p(z_t | z_{t-1}, x_t).
 
-    This is the best that any filter of the form of Eq. 6 can do; it is the Kalman update of the
-    prior that the drawn z_{t-1} implies. Wrap it in `MarginalFilter` for the Kalman filter proper,
+    This minimises every step free energy (Eq. 11); it is the Kalman update of the prior that the
+    drawn z_{t-1} implies. A far-sighted q_t, which pays more at step t for an easier step t + 1,
+    can have a lower total. Wrap it in `MarginalFilter` for the Kalman filter proper,
     p(z_t | x_<=t), which takes the expectation over the past exactly.
 
     **Example**

@@ -73,9 +73,8 @@ class IterativeFilter(AbstractFilter):
         """
         fixed = _detach(problem)
         estimate, memory = self.update.init(fixed.prior)
-        first_key, *keys = jr.split(key, self.num_iterations + 1)
-        energy, gradient = self._evaluate(fixed, estimate, first_key)
-        loop, energies = (estimate, gradient, memory), []
+        keys = jr.split(key, self.num_iterations + 1)
+        first, gradient = self._evaluate(fixed, estimate, keys[0])
 
         def iterate(loop: tuple, inputs: tuple) -> tuple[tuple, Float[Array, ""]]:
             index, iteration_key = inputs
@@ -86,10 +85,9 @@ class IterativeFilter(AbstractFilter):
             energy, gradient = self._evaluate(fixed, improved, iteration_key)
             return (improved, gradient, memory), _with_gradient(energy, gradient, proposal)
 
-        if keys:
-            inputs = (jnp.arange(self.num_iterations), jnp.stack(keys))
-            loop, energies = jax.lax.scan(iterate, loop, inputs)
-        return loop[0], jnp.append(energy, jnp.asarray(energies, energy.dtype)), carry
+        loop, inputs = (estimate, gradient, memory), (jnp.arange(self.num_iterations), keys[1:])
+        (estimate, _, _), energies = jax.lax.scan(iterate, loop, inputs)
+        return estimate, jnp.append(first, energies), carry
 
     def _evaluate(
         self, problem: StepProblem, estimate: AbstractGaussian, key: Key[Array, ""]

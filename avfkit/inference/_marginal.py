@@ -7,8 +7,9 @@ from jaxtyping import Array, Float, Key
 
 from .. import kalman
 from .._distributions import AbstractGaussian, FullGaussian
-from .._inference import AbstractFilter, AbstractInference, StepProblem, Trace
+from .._inference import AbstractFilter, AbstractInference, StepProblem
 from .._model import AbstractLatentLDS, AbstractModel, prepare, step_keys
+from .._trace import Trace
 from .._types import Observations, Observed
 from ._expectation import Cubature
 
@@ -75,6 +76,7 @@ class MarginalFilter(AbstractInference):
         points = Cubature().points(belief.mean, key=draw_key)
         errors = jax.vmap(lambda point: problem.reconstruction(belief.transform(point)))(points)
         z = belief.sample(key=draw_key)
+        iterations = jnp.where(seen, iterations, 0.0)
         return belief, Trace(z, belief, prior, jnp.mean(errors), iterations), carry
 
 

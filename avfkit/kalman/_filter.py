@@ -64,7 +64,8 @@ def filter(chain: Chain, potentials: Potentials) -> Filtered:  # noqa: A001
 
     Returns:
         `Filtered`, whose `log_likelihood` sums to the log-normaliser: log p(x_1..T) in nats when
-        the potentials are densities of observations.
+        the potentials are densities of observations. In float32 it is good to about 1e-7 times
+        the sum of x^2 / r, since terms of that size cancel: enable x64 where noise is tiny.
     """
 
     def step(

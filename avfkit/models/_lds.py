@@ -11,6 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 from .._distributions import AbstractDistribution, AbstractGaussian, FullGaussian
 from .._model import AbstractLatentLDS
 from ..kalman import Chain
+from ..nn import LinearGaussian
 
 
 class LDS(AbstractLatentLDS):
@@ -60,11 +61,11 @@ class LDS(AbstractLatentLDS):
         Raises:
             ValueError: a shape does not match, or a covariance is not positive definite.
         """
-        m1, A, b = jnp.asarray(m1), jnp.asarray(A), jnp.asarray(b)
-        size = m1.shape[-1]
-        for name, array, shape in [("A", A, (size, size)), ("b", b, (size,))]:
-            if array.shape != shape:
-                raise ValueError(f"{name} has shape {array.shape}; expected {shape} to match m1.")
+        m1, A, b = (jnp.asarray(array, jnp.result_type(float, array)) for array in (m1, A, b))
+        if m1.ndim != 1:
+            raise ValueError(f"m1 has shape {m1.shape}; expected [latent].")
+        _check_sizes(m1.shape[0], A, b, emission)
+        size = m1.shape[0]
         first = FullGaussian.from_scale(m1, _cholesky("P1", P1, size))
         noise = FullGaussian.from_scale(b, _cholesky("Q", Q, size))
         out = eqx.filter_eval_shape(lambda: emission(m1).mean)
@@ -93,13 +94,27 @@ class LDS(AbstractLatentLDS):
         return FullGaussian(self.dynamics @ z + noise.mean, noise.log_scale, noise.lower)
 
 
+def _check_sizes(size: int, dynamics: Array, bias: Array, emission: Callable) -> None:
+    for name, array, shape in [("A", dynamics, (size, size)), ("b", bias, (size,))]:
+        if array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}; expected {shape} to match m1.")
+    if isinstance(emission, LinearGaussian) and emission.matrix.shape[1] != size:
+        raise ValueError(
+            f"emission has C of shape {emission.matrix.shape}; expected [obs, {size}] to match m1."
+        )
+
+
 def _cholesky(name: str, covariance: ArrayLike, size: int) -> Float[Array, "latent latent"]:
-    covariance = jnp.asarray(covariance)
+    covariance = jnp.asarray(covariance, jnp.result_type(float, covariance))
     if covariance.shape != (size, size):
         expected = (size, size)
         raise ValueError(f"{name} has shape {covariance.shape}; expected {expected} to match m1.")
     scale = jnp.linalg.cholesky(covariance)
-    if not isinstance(scale, Tracer) and not np.all(np.isfinite(scale)):
+    if isinstance(scale, Tracer):
+        return scale
+    if not np.allclose(covariance, covariance.T, equal_nan=True):
+        raise ValueError(f"{name} is not symmetric; expected a covariance.")
+    if not np.all(np.isfinite(scale)):
         raise ValueError(
             f"{name} is not positive definite (smallest eigenvalue "
             f"{np.linalg.eigvalsh(np.asarray(covariance)).min():.3g}); expected a covariance."

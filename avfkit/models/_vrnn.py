@@ -66,7 +66,8 @@ class VRNN(AbstractRecurrentModel):
             head: the likelihood's head, `nn.BernoulliHead` or `nn.GaussianHead`.
             key: randomness of the initial weights.
         """
-        for name, size in [("obs_size", obs_size), ("latent_size", latent_size)]:
+        sizes = dict(obs_size=obs_size, latent_size=latent_size, hidden_size=hidden_size)
+        for name, size in (sizes | dict(width=width, depth=depth)).items():
             if size < 1:
                 raise ValueError(f"{name} is {size}; expected at least 1.")
         x_key, z_key, memory_key, prior_key, likelihood_key = jax.random.split(key, 5)

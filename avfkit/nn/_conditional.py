@@ -123,7 +123,11 @@ class LinearGaussian(eqx.Module):
         Raises:
             ValueError: a shape does not match, or a variance is not positive.
         """
-        matrix, bias, variance = jnp.asarray(C), jnp.asarray(d), jnp.asarray(r)
+        matrix, bias, variance = (
+            jnp.asarray(array, jnp.result_type(float, array)) for array in (C, d, r)
+        )
+        if matrix.ndim != 2:
+            raise ValueError(f"C has shape {matrix.shape}; expected [obs, latent].")
         for name, array in [("d", bias), ("r", variance)]:
             if array.shape != matrix.shape[:1]:
                 raise ValueError(

@@ -1,9 +1,10 @@
 """A checkpoint is one file: one line of JSON, then the arrays of a pytree.
 
 The line says what the file is (format, version of the library), what the user wants to know again
-(hyperparameters), what follows (path, shape and dtype of every leaf, in order), and the SHA-256 of
-all of it. The arrays follow as bytes, nothing between them. There is no pickle in a checkpoint:
-reading one runs nothing that it contains. `head -1 file` shows the line.
+(hyperparameters), what follows (path, shape and dtype of every leaf, in order), how its modules are
+set (classes and static fields), and the SHA-256 of all of it. The arrays follow as bytes, nothing
+between them. There is no pickle in a checkpoint: reading one runs nothing that it contains.
+`head -1 file` shows the line.
 
 A file is written beside its destination and renamed over it: a process killed at any moment
 leaves the old file or the new one, never half of one.
@@ -21,10 +22,11 @@ from typing import Any
 from jaxtyping import PyTree
 
 from avfkit.train._leaves import describe, from_bytes, say, to_bytes
+from avfkit.train._settings import first_difference, settings
 
-_FORMAT = "avfkit-checkpoint-1"
+_FORMAT = "avfkit-checkpoint-2"
 _START = b'{"format": "avfkit-checkpoint-'
-_FIELDS = ("version", "hyperparameters", "run", "leaves", "sha256")
+_FIELDS = ("version", "hyperparameters", "run", "leaves", "settings", "sha256")
 
 
 class CheckpointError(ValueError):
@@ -35,7 +37,9 @@ def save(path: str | Path, tree: PyTree, *, hyperparameters: Mapping[str, Any]) 
     """Writes a pytree to one file, atomically.
 
     Arrays are stored: JAX arrays, NumPy arrays, typed keys. Of Python numbers and strings the file
-    keeps the value, which `load` compares. Functions are not stored.
+    keeps the value, and of every `eqx.Module` the class and the static fields (of functions and
+    classes among them the name); `load` compares them all. Functions that are leaves are not
+    stored.
 
     Args:
         path: the file to write, in a folder that exists; an older file is replaced.
@@ -54,29 +58,51 @@ def load(path: str | Path, like: PyTree) -> PyTree:
     Args:
         path: the file to read.
         like: a pytree of the same structure. Its arrays (or `jax.ShapeDtypeStruct`s, as
-            `eqx.filter_eval_shape` makes them) say what is expected; its other leaves are kept.
+            `eqx.filter_eval_shape` makes them) say what is expected; its other leaves are kept. Its
+            modules must be of the same classes, with the same static fields.
 
     Returns:
         `like`, with the arrays of the file.
 
     Raises:
         CheckpointError: if the file is no checkpoint, is truncated or altered, or holds another
-            tree; in the last case the message names the first leaf that differs.
+            tree; in the last case the message names the first leaf that differs, or else the first
+            setting: a class or a static field.
     """
     path = Path(path)
+    return restore(path, read_verified(path), like)
+
+
+def read_verified(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The header and the bytes of a checkpoint, as they were written.
+
+    Raises:
+        CheckpointError: if the file is no checkpoint, or is truncated or altered.
+    """
     header, content = _read(path)
-    found = _digest(header, [content])
-    if found != header["sha256"]:
-        expected = header["sha256"]
+    found, expected = _digest(header, [content]), header["sha256"]
+    if found != expected:
         raise CheckpointError(
             f"{path}: truncated or altered: SHA-256 is {found}, expected {expected}."
         )
+    return header, content
+
+
+def restore(path: Path, checkpoint: tuple[dict[str, Any], bytes], like: PyTree) -> PyTree:
+    """Does what `load` does, with what `read_verified` has read from `path`."""
+    header, content = checkpoint
     for index, (there, here) in enumerate(zip_longest(header["leaves"], describe(like))):
         if there != here:
             raise CheckpointError(
                 f"{path}: a checkpoint of another tree: leaf {index} is {say(there)} in the file, "
                 f"expected {say(here)}."
             )
+    if difference := first_difference(header["settings"], settings(like)):
+        name, found, expected = difference
+        raise CheckpointError(
+            f"{path}: a checkpoint of another tree: the setting {name} is {found} in the file, "
+            f"expected {expected}."
+        )
     return from_bytes(content, like)
 
 
@@ -88,7 +114,8 @@ def read_header(path: str | Path) -> dict[str, Any]:
 
     Returns:
         A dict of `format`, `version` (of avfkit), `hyperparameters`, `run` (what `fit` notes about
-        its run), `leaves` and `sha256`.
+        its run), `leaves`, `settings` and `sha256`, none of them compared with the content: only
+        `load` notices an altered file.
 
     Raises:
         CheckpointError: if the file is no checkpoint.
@@ -104,6 +131,7 @@ def write(path: Path, tree: PyTree, *, hyperparameters: Mapping, run: Mapping) -
         "hyperparameters": as_json("hyperparameters", hyperparameters),
         "run": dict(run),
         "leaves": describe(tree),
+        "settings": settings(tree),
     }
     content = to_bytes(tree)
     header["sha256"] = _digest(header, content)
@@ -125,7 +153,7 @@ def as_json(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
     """A mapping as JSON would give it back (its tuples are lists then), or a clear refusal."""
     try:
         return json.loads(json.dumps(dict(value), allow_nan=False))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{name} must be what strict JSON can hold: {error}.") from error
 
 
@@ -154,7 +182,7 @@ def _read(path: Path, *, content: bool = True) -> tuple[dict[str, Any], bytes]:
 def _parse(path: Path, line: bytes) -> dict[str, Any]:
     try:
         header = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: truncated or altered: unreadable header.") from error
     if header["format"] != _FORMAT:
         raise CheckpointError(f"{path}: format is {header['format']!r}, expected {_FORMAT!r}.")

@@ -75,9 +75,14 @@ def fit(
         optimizer: any optax optimizer; `optax.multi_transform` gives two learning rates.
         num_steps: the number of steps of the whole run; may be raised when resuming.
         key: a typed key.
-        folder: where to keep `checkpoint.avfkit` and `metrics.jsonl`; by default nowhere.
-        hyperparameters: what one needs to build the tree again, as JSON can hold it; kept in the
-            checkpoint. A folder with other hyperparameters is refused.
+        folder: where to keep `checkpoint.avfkit` and `metrics.jsonl`; by default nowhere. One run
+            at a time may use it. A run resumes only if what `fit` can compare is the same: key,
+            initial tree, intervals. It cannot compare the optimizer, the loss and the data, so
+            what defines them (learning rate, weights, batch size, seed, ...) belongs in
+            `hyperparameters`.
+        hyperparameters: what one needs to build the tree again, and what defines optimizer, loss
+            and data, as JSON can hold it; kept in the checkpoint. A folder with other
+            hyperparameters is refused.
         validate: `validate(tree)` -> score, lower is better.
         validate_every: steps between validations.
         patience: stop after this many validations in a row without a better score.
@@ -90,7 +95,8 @@ def fit(
 
     Raises:
         ValueError: if an argument is out of range, or `loss` returns no scalar.
-        CheckpointError: if the folder belongs to another run, or its checkpoint is damaged.
+        CheckpointError: if the folder belongs to another run or is in use by one, or its checkpoint
+            is damaged.
         FloatingPointError: if a loss, an update or a score is not finite. The checkpoint in the
             folder is then the last good one.
     """
@@ -98,14 +104,14 @@ def fit(
     plan = Plan(
         data, key, num_steps, log_every, checkpoint_every, validate_every, validate, patience
     )
-    home = Folder(folder, hyperparameters or {}, plan.identity(tree))
-    best = initial_best(tree, validates=validate is not None)
-    state, best = home.resume((initial_state(tree, optimizer), best))
-    plan.check_start(int(state.step), folder)
-    metrics = Metrics(home.metrics, int(state.step))
-    with progress.open(int(state.step), num_steps) as report:
-        run = Run(plan, make_step(loss, optimizer, all_devices()), home, metrics, report)
-        state, best, compile_seconds = run.to_the_end(state, best)
+    state, best = initial_state(tree, optimizer), initial_best(tree, validates=validate is not None)
+    with Folder(folder, hyperparameters or {}, plan.identity(tree)) as home:
+        state, best = home.resume((state, best))
+        plan.check_start(int(state.step), folder)
+        metrics = Metrics(home.metrics, int(state.step))
+        with progress.open(int(state.step), num_steps) as report:
+            run = Run(plan, make_step(loss, optimizer, all_devices()), home, metrics, report)
+            state, best, compile_seconds = run.to_the_end(state, best)
     return _fit(state, best, metrics.records, time.perf_counter() - began, compile_seconds)
 
 

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from jaxtyping import PyTree
 
-from avfkit.train._checkpoint import CheckpointError, as_json, load, read_header, write
+from avfkit.train._checkpoint import CheckpointError, as_json, read_verified, restore, write
+from avfkit.train._lock import lock
 
 
 class Folder:
     """Where a run lives; with `path=None` it lives nowhere, and nothing is read or written.
+
+    Use it in a `with` statement: inside, no other process may use the folder.
 
     Attributes:
         metrics: the file of the metrics, or `None`.
@@ -29,7 +32,18 @@ class Folder:
         self._path = None if path is None else Path(path)
         self._hyperparameters = as_json("hyperparameters", hyperparameters)
         self._run = dict(run)
+        self._lock: TextIO | None = None
         self.metrics = None if self._path is None else self._path / "metrics.jsonl"
+
+    def __enter__(self) -> "Folder":
+        """Locks the folder; a `CheckpointError` if another run holds it."""
+        self._lock = None if self._path is None else lock(self._path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Lets go of the folder."""
+        if self._lock is not None:
+            self._lock.close()
 
     def resume(self, carry: PyTree) -> PyTree:
         """The state in the folder; in a new folder the given one, which becomes its checkpoint.
@@ -42,10 +56,10 @@ class Folder:
         if not self._checkpoint.exists():
             self._found(carry)
             return carry
-        header = read_header(self._checkpoint)
+        header, content = read_verified(self._checkpoint)
         there, here = header["hyperparameters"], self._hyperparameters
         self._compare("hyperparameter ", there, here)
-        carry = load(self._checkpoint, carry)
+        carry = restore(self._checkpoint, (header, content), carry)
         self._compare("", header["run"], self._run)
         return carry
 

@@ -67,7 +67,12 @@ def batch_loss(
         `loss(tree, batch, *, key, step)` for `fit`. The tree is (model, inference); the batch has
         `x`, of shape [batch, time, ...], and `observed`, bool, of the first two or of all
         dimensions of `x`. The metrics are `observed_steps`, and `kl_weight` if it is given.
+
+    Raises:
+        ValueError: if `context` is negative.
     """
+    if context < 0:
+        raise ValueError(f"context is {context}, expected at least 0.")
 
     def loss(
         tree: PyTree, batch: Any, *, key: Key[Array, ""], step: Int[Array, ""]

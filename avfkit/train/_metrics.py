@@ -68,7 +68,7 @@ def _parse(path: Path, number: int, line: bytes) -> Record:
     try:
         record = json.loads(line)
         return {"kind": record["kind"], "step": int(record["step"]), **record}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}, line {number}: expected a record, found {line!r}.") from error
 
 

@@ -18,7 +18,19 @@ def test_lists_become_tuples():
     assert isinstance(data.sequences, tuple) and isinstance(data.observed, tuple)
 
 
-@pytest.mark.parametrize("indices", [slice(1, None), [1, 2], np.array([1, 2])], ids=str)
+INDICES = [
+    slice(1, None),
+    range(1, 3),
+    [1, 2],
+    (-2, -1),
+    np.array([1, 2]),
+    np.array([1, 2], np.uint8),
+    [False, True, True],
+    np.array([False, True, True]),
+]
+
+
+@pytest.mark.parametrize("indices", INDICES, ids=repr)
 def test_select_keeps_masks_and_words(indices):
     sequences = tuple(np.full((n, 1), n) for n in (1, 2, 3))
     masks = tuple(np.arange(n) > 0 for n in (1, 2, 3))
@@ -32,6 +44,34 @@ def test_select_nothing_is_refused():
     data = Dataset("d", (np.zeros((1, 1)),))
     with pytest.raises(ValueError, match=re.escape("d: found no sequences, expected at least one")):
         data.select([])
+
+
+def test_select_keeps_the_order():
+    data = Dataset("d", tuple(np.full((1, 1), n) for n in range(3)))
+    chosen = data.select(range(2, -1, -1))
+    assert [float(s[0, 0]) for s in chosen.sequences] == [2, 1, 0]
+
+
+WHAT = "expected a slice, a list of integers, or a Boolean mask."
+BAD_INDICES = {
+    "d: indices is a mask of 2 entries, expected 3.": [True, False],
+    "d: indices is a mask of 4 entries, expected 3.": np.ones(4, bool),
+    "d: indices has 3, expected -3 to 2.": [0, 3],
+    "d: indices has -4, expected -3 to 2.": range(-4, 0),
+    f"d: indices is [True, 2], {WHAT}": [True, 2],
+    f"d: indices is array([1.]), {WHAT}": np.array([1.0]),
+    f"d: indices is array([[0, 1]]), {WHAT}": np.array([[0, 1]]),
+    f"d: indices is array(1), {WHAT}": np.array(1),
+}
+
+
+@pytest.mark.parametrize("message", BAD_INDICES)
+def test_bad_indices(message):
+    data = Dataset("d", tuple(np.full((1, 1), n) for n in range(3)))
+    with pytest.raises((ValueError, IndexError)) as error:
+        data.select(BAD_INDICES[message])
+    assert str(error.value) == message
+    assert (type(error.value) is IndexError) == (" has " in message)
 
 
 @pytest.mark.parametrize(

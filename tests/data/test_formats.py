@@ -166,6 +166,30 @@ def test_npz_without_an_array(tmp_path):
         read_rolls(tmp_path / "a.npz")
 
 
+def test_deeply_nested_json(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b'{"train": ' + b"[" * 100_000)
+    with pytest.raises(ValueError) as error:
+        read_rolls(path)
+    assert str(error.value) == (
+        f"{path} is nested too deeply, expected lists of lists of lists of notes. "
+        "It is altered: delete it, and fetch it again."
+    )
+
+
+def test_deeply_nested_pickle(tmp_path):
+    depth = 100_000
+    song = b"]" * depth + b"a" * (depth - 1)
+    items = b"".join(b"\x8c" + bytes([len(k)]) + k + song for k in (b"train", b"valid", b"test"))
+    (tmp_path / "a.pickle").write_bytes(b"\x80\x04}(" + items + b"u.")
+    with pytest.raises(ValueError) as error:
+        read_rolls(tmp_path / "a.pickle")
+    assert str(error.value) == (
+        f"{tmp_path / 'a.pickle'}: train song 0, step 0: found the note [[[[[[[...]]]]]]], "
+        "expected an integer in 21..108."
+    )
+
+
 BAD_NOTES = {
     " holds ['train'], expected the parts ['train', 'valid', 'test'].": {"train": []},
     " holds list, expected the parts ['train', 'valid', 'test'].": [1],

@@ -42,6 +42,12 @@ BAD = [
         dict(P1=np.diag([1.0, -2.0])),
         "P1 is not positive definite (smallest eigenvalue -2); expected a covariance.",
     ),
+    (dict(m1=0.0), "m1 has shape (); expected [latent]."),
+    (dict(Q=np.array([[1.0, 0.9], [0.0, 1.0]])), "Q is not symmetric; expected a covariance."),
+    (
+        dict(m1=np.zeros(3), P1=np.eye(3), A=np.eye(3), b=np.zeros(3), Q=np.eye(3)),
+        "emission has C of shape (3, 2); expected [obs, 3] to match m1.",
+    ),
     (
         dict(Q=np.zeros((2, 2))),
         "Q is not positive definite (smallest eigenvalue 0); expected a covariance.",
@@ -62,6 +68,12 @@ def test_bad_emissions_are_named():
     with pytest.raises(ValueError) as error:
         LinearGaussian.from_parameters(np.ones((2, 2)), np.zeros(3), np.ones(2))
     assert str(error.value) == "d has shape (3,); expected (2,), one entry for each row of C."
+
+
+def test_integers_make_floats():
+    lds = build(m1=np.array([0, 0]), b=np.array([1, 2]), A=np.eye(2, dtype=int))
+    trace = avfkit.KalmanFilter().infer(lds, np.zeros((2, 3)), key=jr.key(0))
+    assert np.isfinite(trace.free_energy).all()
 
 
 def test_a_traced_lds_is_made_too():

@@ -36,7 +36,7 @@ def test_the_prior_has_the_paper_s_timit_size():
     assert count == 2000 * 500 + 500 + 3 * (500 * 500 + 500) + 500 * 400 + 400
 
 
-@pytest.mark.parametrize("name", ["obs_size", "latent_size"])
+@pytest.mark.parametrize("name", ["obs_size", "latent_size", "hidden_size", "width", "depth"])
 def test_sizes_below_one_are_named(name):
     sizes = {"obs_size": 2, "latent_size": 2} | {name: 0}
     with pytest.raises(ValueError, match=f"^{name} is 0; expected at least 1.$"):

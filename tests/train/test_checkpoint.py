@@ -73,13 +73,14 @@ def test_the_header_is_one_readable_line(path):
     header = read_header(path)
     assert header.pop("version") and len(header.pop("sha256")) == 64
     assert header == {
-        "format": "avfkit-checkpoint-1",
+        "format": "avfkit-checkpoint-2",
         "hyperparameters": {"sizes": [1, 2]},
         "run": {},
         "leaves": [
             {"path": "['rate']", "value": "0.5"},
             {"path": "['w']", "shape": [2, 3], "dtype": "int32"},
         ],
+        "settings": {},
     }
     assert json.loads(path.read_bytes().partition(b"\n")[0])["leaves"] == header["leaves"]
 
@@ -136,6 +137,12 @@ def test_another_width_is_refused(path):
     )
 
 
+def test_a_header_with_other_settings_is_refused(path):
+    save(path, make_tree(), hyperparameters={})
+    path.write_bytes(path.read_bytes().replace(b'.use_bias": "True"', b'.use_bias": "Nope"', 1))
+    assert message_of(load, path, make_tree()).startswith(f"{path}: truncated or altered: SHA-256")
+
+
 @pytest.mark.parametrize("change", ["truncated", "bit", "longer", "hyperparameter"])
 def test_a_damaged_file_is_refused(path, change):
     save(path, jnp.arange(6.0), hyperparameters={"rate": 1})
@@ -161,6 +168,12 @@ def test_a_cut_header_is_refused(path):
     assert message_of(read_header, path) == f"{path}: truncated or altered: unreadable header."
 
 
+def test_a_header_nested_too_deeply_is_refused(path):
+    path.write_bytes(b'{"format": "avfkit-checkpoint-2", "run": ' + b"[" * 100_000 + b"\n")
+    for function in (lambda: load(path, jnp.zeros(2)), lambda: read_header(path)):
+        assert message_of(function) == f"{path}: truncated or altered: unreadable header."
+
+
 @pytest.mark.parametrize("content", [b"", b"\x80\x04K\x01.", b"PK\x03\x04", b'{"loss": 1}\n'])
 def test_another_file_is_refused(path, content):
     path.write_bytes(content)
@@ -170,14 +183,14 @@ def test_another_file_is_refused(path, content):
 
 def test_another_format_is_refused(path):
     save(path, jnp.zeros(2), hyperparameters={})
-    path.write_bytes(path.read_bytes().replace(b"checkpoint-1", b"checkpoint-9", 1))
+    path.write_bytes(path.read_bytes().replace(b"checkpoint-2", b"checkpoint-9", 1))
     assert message_of(load, path, jnp.zeros(2)) == (
-        f"{path}: format is 'avfkit-checkpoint-9', expected 'avfkit-checkpoint-1'."
+        f"{path}: format is 'avfkit-checkpoint-9', expected 'avfkit-checkpoint-2'."
     )
 
 
 def test_a_header_without_an_entry_is_refused(path):
-    path.write_bytes(b'{"format": "avfkit-checkpoint-1", "version": "1"}\n')
+    path.write_bytes(b'{"format": "avfkit-checkpoint-2", "version": "1"}\n')
     message = f"{path}: truncated or altered: no 'hyperparameters' in the header."
     assert message_of(read_header, path) == message
 

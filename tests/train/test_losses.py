@@ -51,6 +51,12 @@ def test_context_is_neither_scored_nor_counted():
     assert of(batch(), context=1) == (5.0 * 2 / 1, {"observed_steps": 1})
 
 
+def test_a_negative_context_is_refused():
+    with pytest.raises(ValueError) as caught:
+        batch_loss(nats, context=-1)
+    assert str(caught.value) == "context is -1, expected at least 0."
+
+
 def test_nothing_observed_is_no_division_by_zero():
     empty = Batch(jnp.zeros((2, 4, 2)), jnp.zeros((2, 4), bool))
     assert of(empty) == (0.0, {"observed_steps": 0})

@@ -180,6 +180,28 @@ def test_another_initial_tree_is_refused(tmp_path):
     assert message.startswith(f"{tmp_path} holds another run: initial tree is '{there}' there, ")
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"hyperparameters": {"width": 5, "sizes": [1, 2]}', b'"hyperparameters": []'),
+        (b'"width": 5', b'"width": 6'),
+        (b'"log_every": 4', b'"log_every": []'),
+    ],
+)
+def test_an_altered_header_is_called_altered(tmp_path, whole, old, new):
+    content = (whole[0] / "checkpoint.avfkit").read_bytes()
+    assert old in content
+    file = tmp_path / "checkpoint.avfkit"
+    file.write_bytes(content.replace(old, new, 1))
+    with pytest.raises(CheckpointError) as caught:
+        train(tmp_path)
+    found = str(caught.value).partition("SHA-256 is ")[2][:64]
+    expected = read_header(file)["sha256"]
+    assert str(caught.value) == (
+        f"{file}: truncated or altered: SHA-256 is {found}, expected {expected}."
+    )
+
+
 def test_a_run_cannot_go_back(whole):
     with pytest.raises(ValueError) as caught:
         train(whole[0], num_steps=20)

@@ -28,7 +28,13 @@ from sphinx.util import logging
 from avfkit_widgets.book._audit import outcome_gaps
 from avfkit_widgets.book._executed import wordless_figures
 from avfkit_widgets.book._palette import DARK, LIGHT
-from avfkit_widgets.book._project import PAGE_ONLY, cache_folder, library_hash, project_root
+from avfkit_widgets.book._project import (
+    PAGE_ONLY,
+    cache_folder,
+    calm_kernels,
+    library_hash,
+    project_root,
+)
 
 _LOGGER = logging.getLogger(__name__)
 _STATIC = Path(__file__).parent / "static"
@@ -55,6 +61,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 def _configure(app: Sphinx, config: Config) -> None:
     root = project_root(Path(app.srcdir))
+    calm_kernels()
     config.avf_library = library_hash(root)
     config.avf_static = _static_hash()
     config.nb_execution_cache_path = str(cache_folder(root))

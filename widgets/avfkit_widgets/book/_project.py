@@ -1,6 +1,7 @@
 """Where the project lies on disk, and the fingerprint that decides what must run again."""
 
 import hashlib
+import os
 import platform
 from importlib import metadata
 from pathlib import Path
@@ -90,3 +91,12 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "absent"
+
+
+def calm_kernels() -> None:
+    """Let the kernels that this process starts run XLA's CPU operations on one thread.
+
+    On two cores, and rarely, a mapped computation waits for ever for XLA's thread pool. An
+    unattended execution of the book had better be a little slower than stuck.
+    """
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")

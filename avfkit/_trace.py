@@ -1,0 +1,43 @@
+"""The trace: what every inference method yields, and all that an objective needs to know."""
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float
+
+from ._distributions import AbstractGaussian, kl
+
+
+class Trace(eqx.Module):
+    """The record of one inferred path.
+
+    Attributes:
+        z: the path, drawn from the approximate posterior.
+        posterior: q_t at each step (its arrays carry a leading time axis).
+        prior: p_t at each step.
+        reconstruction: -log p(x_t | z_<=t, x_<t) in nats, zero where nothing was observed.
+        iterations: the step free energy in nats after 0, 1, ..., K inference iterations, 0 being
+            the prior prediction; no columns for methods that do not iterate.
+    """
+
+    z: Float[Array, "*time latent"]
+    posterior: AbstractGaussian
+    prior: AbstractGaussian
+    reconstruction: Float[Array, "*time"]
+    iterations: Float[Array, "*time iterations"]
+
+    @property
+    def kl(self) -> Float[Array, " time"]:
+        """KL(q_t || p_t) in nats."""
+        return jax.vmap(kl)(self.posterior, self.prior)
+
+    @property
+    def free_energy(self) -> Float[Array, " time"]:
+        """The step free energy F_t in nats (Eq. 9)."""
+        return self.reconstruction + self.kl
+
+    @property
+    def log_weight(self) -> Float[Array, " time"]:
+        """Log p(x_t, z_t | past) - log q(z_t | past, x) in nats, along the drawn path."""
+        log_prob = jax.vmap(lambda gaussian, z: gaussian.log_prob(z))
+        ratio = log_prob(self.prior, self.z) - log_prob(self.posterior, self.z)
+        return ratio - self.reconstruction

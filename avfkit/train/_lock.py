@@ -1,0 +1,41 @@
+"""At most one process at a time writes to the folder of a run."""
+
+import os
+import socket
+from pathlib import Path
+from typing import TextIO
+
+from avfkit.train._checkpoint import CheckpointError
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: nothing is guarded there
+    fcntl = None
+
+
+def lock(folder: Path) -> TextIO:
+    """Locks the file `.lock` of a folder, until what is returned is closed.
+
+    The operating system lets go of it when the process ends, however it ends, so no lock is ever
+    stale. The file itself stays: were it removed, two processes could lock two files of that name.
+
+    Raises:
+        CheckpointError: if another process, or another run in this one, holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / ".lock").open("a+")
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        with file:
+            file.seek(0)
+            raise CheckpointError(
+                f"{folder} is in use by {file.read().strip()}; give each run its own folder."
+            ) from error
+    except OSError:  # a file system that cannot lock: nothing is guarded there
+        return file
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+    file.flush()
+    return file
