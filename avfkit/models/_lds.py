@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from .._distributions import AbstractDistribution, AbstractGaussian, FullGaussian
 from .._model import AbstractLatentLDS
+from .._types import as_float
 from ..kalman import Chain
 from ..nn import LinearGaussian
 
@@ -61,7 +62,7 @@ class LDS(AbstractLatentLDS):
         Raises:
             ValueError: a shape does not match, or a covariance is not positive definite.
         """
-        m1, A, b = (jnp.asarray(array, jnp.result_type(float, array)) for array in (m1, A, b))
+        m1, A, b = as_float(m1), as_float(A), as_float(b)
         if m1.ndim != 1:
             raise ValueError(f"m1 has shape {m1.shape}; expected [latent].")
         _check_sizes(m1.shape[0], A, b, emission)
@@ -105,7 +106,7 @@ def _check_sizes(size: int, dynamics: Array, bias: Array, emission: Callable) ->
 
 
 def _cholesky(name: str, covariance: ArrayLike, size: int) -> Float[Array, "latent latent"]:
-    covariance = jnp.asarray(covariance, jnp.result_type(float, covariance))
+    covariance = as_float(covariance)
     if covariance.shape != (size, size):
         expected = (size, size)
         raise ValueError(f"{name} has shape {covariance.shape}; expected {expected} to match m1.")

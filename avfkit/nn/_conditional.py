@@ -11,6 +11,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Key
 
 from .._distributions import AbstractDistribution, Bernoulli, DiagonalGaussian
+from .._types import as_float
 
 LOG_VAR_RANGE = (-15.0, 5.0)
 """Clamp of a latent's log-variance, as in the AVF authors' code."""
@@ -123,9 +124,7 @@ class LinearGaussian(eqx.Module):
         Raises:
             ValueError: a shape does not match, or a variance is not positive.
         """
-        matrix, bias, variance = (
-            jnp.asarray(array, jnp.result_type(float, array)) for array in (C, d, r)
-        )
+        matrix, bias, variance = as_float(C), as_float(d), as_float(r)
         if matrix.ndim != 2:
             raise ValueError(f"C has shape {matrix.shape}; expected [obs, latent].")
         for name, array in [("d", bias), ("r", variance)]:
