@@ -45,7 +45,11 @@ def learned_step(
     offset: Float[Array, " latent"],
     gate: Float[Array, " latent"],
 ) -> Float[Array, " latent"]:
-    """Old - gate * gradient + offset: a learned step size in (0, 1), from the authors' code."""
+    """A learned step size in (0, 1), old - gate * gradient + offset, from the authors' code.
+
+    Fresh gates are near one half, and the gradient is that of one sequence: where it is large, as
+    under a sharp likelihood, start with negative gate biases or the first steps explode.
+    """
     return old - gate * gradient + offset
 
 
