@@ -1,8 +1,7 @@
 """A few small distributions: diagonal and full Gaussians, Bernoulli, and nothing else.
 
 Each holds one vector. In a trace the arrays carry a leading time axis: moments are then those of
-every step, the other methods want `jax.vmap`. An entry that is not `observed` adds nothing to
-`log_prob`, so a missing observation is no special case anywhere else.
+every step, the other methods want `jax.vmap`. An entry not `observed` adds nothing to `log_prob`.
 """
 
 import math
@@ -12,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jax.core import Tracer
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Bool, Float, Key
 
@@ -104,11 +104,10 @@ class DiagonalGaussian(AbstractGaussian):
 
 
 class FullGaussian(AbstractGaussian):
-    """A Gaussian with correlated entries, held by unconstrained numbers.
+    """A Gaussian with correlated entries, held by unconstrained numbers; see `from_covariance`.
 
     The covariance is `L @ L.T`, with `L` the lower triangle of `lower` and `exp(log_scale)` on its
-    diagonal: a gradient step on these numbers never leaves the family. Use `from_covariance` to
-    make one.
+    diagonal: a gradient step on these numbers never leaves the family.
 
     **Example**
 
@@ -125,15 +124,18 @@ class FullGaussian(AbstractGaussian):
     def from_covariance(
         cls, mean: Float[Array, " size"], covariance: Float[Array, "size size"]
     ) -> "FullGaussian":
-        """From mean and a positive-definite covariance matrix."""
-        return cls.from_scale(mean, jnp.linalg.cholesky(covariance))
+        """From mean and a positive-definite covariance; outside `jax.jit` others are refused."""
+        scale = jnp.linalg.cholesky(covariance)
+        if isinstance(scale, Tracer) or jnp.isfinite(scale).all():
+            return cls.from_scale(mean, scale)
+        raise ValueError("covariance is not positive definite; expected positive variances.")
 
     @classmethod
     def from_scale(
-        cls, mean: Float[Array, " size"], scale_tril: Float[Array, "size size"]
+        cls, mean: Float[Array, " size"], scale: Float[Array, "size size"]
     ) -> "FullGaussian":
         """From mean and lower-triangular scale with a positive diagonal."""
-        return cls(mean, jnp.log(jnp.diagonal(scale_tril)), jnp.tril(scale_tril, -1))
+        return cls(mean, jnp.log(jnp.diagonal(scale)), jnp.tril(scale, -1))
 
     @property
     def scale_tril(self) -> Float[Array, "*time size size"]:
@@ -239,9 +241,7 @@ def _kl_full(q: FullGaussian, p: FullGaussian) -> Float[Array, ""]:
     return 0.5 * (jnp.sum(diagonal) + jnp.sum(jnp.tril(ratio, -1) ** 2) + jnp.sum(shift**2))
 
 
-def _masked_sum(
-    terms: Float[Array, " size"], observed: Bool[Array, " size"] | None
-) -> Float[Array, ""]:
+def _masked_sum(terms: Array, observed: Array | None) -> Float[Array, ""]:
     return jnp.sum(terms if observed is None else jnp.where(observed, terms, 0.0))
 
 

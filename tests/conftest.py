@@ -2,7 +2,7 @@
 
 import os
 
-# Where there are two cores, XLA's thread pool can wedge on mapped computations: rarely, for ever.
+# See avfkit_widgets.book.calm_kernels: a run on two cores was seen to stand still without this.
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
 import jax  # noqa: E402

@@ -111,3 +111,10 @@ def test_moments_of_stacked_gaussians_are_those_of_each(name):
     for t, gaussian in enumerate(each):
         np.testing.assert_allclose(stacked.variance[t], gaussian.variance)
         np.testing.assert_allclose(stacked.covariance[t], gaussian.covariance)
+
+
+def test_non_positive_variances_are_named():
+    with pytest.raises(ValueError) as error:
+        FullGaussian.from_covariance(jnp.zeros(2), jnp.diag(jnp.array([1.0, -1.0])))
+    message = "covariance is not positive definite; expected positive variances."
+    assert str(error.value) == message

@@ -22,10 +22,8 @@ from jaxtyping import Array, Float, Key
 from .._distributions import AbstractGaussian, DiagonalGaussian
 from .._inference import StepProblem
 from .._model import AbstractModel
-from ..nn import Highway
+from ..nn import LOG_VAR_RANGE, Highway
 from ._update import AbstractUpdate, Memory
-
-LOG_VAR_RANGE = (-15.0, 5.0)
 
 
 def output_gate(

@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 LOG_2PI = 1.8378770664093453
@@ -49,7 +51,14 @@ def linear_gaussian_potentials(
     Returns:
         J_t = C' diag(o_t / r) C, h_t = C' (o_t (x_t - d) / r), and the constant that makes psi_t
         the density of the observed entries.
+
+    Raises:
+        ValueError: a variance is not positive (seen outside `jax.jit` only).
     """
+    if not isinstance(emission_var, Tracer) and not np.all(np.asarray(emission_var) > 0.0):
+        raise ValueError(
+            f"emission_var holds {np.min(emission_var):g}; expected positive noise variances."
+        )
     weight = jnp.where(observed, 1.0 / emission_var, 0.0)
     shift = jnp.where(observed, xs - emission_bias, 0.0)
     constant = jnp.where(observed, LOG_2PI + jnp.log(emission_var), 0.0)

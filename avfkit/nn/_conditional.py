@@ -133,7 +133,7 @@ class LinearGaussian(eqx.Module):
                     f"{name} has shape {array.shape}; expected {matrix.shape[:1]}, one entry for "
                     "each row of C."
                 )
-        if not isinstance(variance, Tracer) and not np.all(variance > 0.0):
+        if not isinstance(variance, Tracer) and not np.all(np.asarray(variance) > 0.0):
             raise ValueError(
                 f"r holds {np.asarray(variance).min():g}; expected positive noise variances."
             )

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 import avfkit
+from avfkit._model import impute, step_keys
 from avfkit.inference import learned_step, output_gate
 from avfkit.inference._learned import layer_norm, signed_log
 from tests.helpers import make, observations, random_lds
@@ -212,3 +213,24 @@ def test_bad_settings_are_named():
     )
     with pytest.raises(ValueError, match="^depth is 0; expected at least 1 highway layer.$"):
         avfkit.LearnedUpdate(tiny, depth=0, normalise=signed_log, key=KEY)
+
+
+def test_a_drawn_observation_is_part_of_the_fixed_past():
+    """A missing x_1 is drawn from the model; step 2 does not differentiate the draw."""
+    model, inference = make("vrnn-gaussian", "vfem")
+    xs = observations("vrnn-gaussian", 2).at[0].set(jnp.nan)
+    trace = inference.infer(model, xs, key=KEY)
+    key = jr.split(step_keys(2, key=KEY)[0], 3)[2]
+    first = model.likelihood(model.init(), trace.z[0])
+    drawn = impute(first, jnp.zeros(4), jnp.zeros(4, bool), key=key)
+
+    def second_step(model):
+        state = model.next(model.init(), drawn, trace.z[0])
+        q = jax.tree.map(lambda leaf: leaf[1], trace.posterior)
+        reconstruction = -model.likelihood(state, trace.z[1]).log_prob(xs[1])
+        return reconstruction + avfkit.kl(q, model.prior(state))
+
+    found = eqx.filter_grad(lambda m: avfkit.free_energy(m, inference, xs, key=KEY))(model)
+    expected = eqx.filter_grad(second_step)(model)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-10)

@@ -168,3 +168,11 @@ def test_gradient_of_log_likelihood_against_finite_differences():
         return FILTER(chain, potentials).log_likelihood.sum()
 
     check_grads(jax.jit(log_p), (chain, arrays[0]), order=1, modes=["rev"])
+
+
+def test_non_positive_noise_is_named():
+    _, arrays, _, xs, observed = problem(2, 3, 4)
+    bad = arrays[2].at[1].set(-0.5)
+    with pytest.raises(ValueError) as error:
+        kalman.linear_gaussian_potentials(*arrays[:2], bad, jnp.array(xs), jnp.array(observed))
+    assert str(error.value) == "emission_var holds -0.5; expected positive noise variances."

@@ -81,3 +81,14 @@ def test_a_traced_lds_is_made_too():
 
     found = jax.jit(lambda q: build(Q=q).chain.noise_cov)(2 * jnp.eye(2))
     np.testing.assert_allclose(found, 2 * np.eye(2))
+
+
+def test_an_emission_is_made_inside_jit():
+    import jax
+
+    def noise(scale):
+        constant = LinearGaussian.from_parameters(np.ones((3, 2)), np.zeros(3), np.ones(3))
+        traced = LinearGaussian.from_parameters(np.ones((3, 2)), np.zeros(3), scale * np.ones(3))
+        return traced.log_var - constant.log_var
+
+    np.testing.assert_allclose(jax.jit(noise)(2.0), np.log(2.0))

@@ -96,7 +96,7 @@ def _version(name: str) -> str:
 def calm_kernels() -> None:
     """Let the kernels that this process starts run XLA's CPU operations on one thread.
 
-    On two cores, and rarely, a mapped computation waits for ever for XLA's thread pool. An
-    unattended execution of the book had better be a little slower than stuck.
+    On two cores a mapped computation was seen to wait for ever. The cause is not known; others
+    report that this flag cures it, and an unattended execution had better be slower than stuck.
     """
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
