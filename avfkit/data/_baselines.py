@@ -1,5 +1,6 @@
 """Two trivial models of piano rolls: what any real model has to beat."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ def bernoulli_baseline(train: Dataset, test: Dataset) -> Score:
     """
     _check(train, test)
     frequency = _frequency(train)
-    return _score([_nats(song, np.broadcast_to(frequency, song.shape)) for song in test.sequences])
+    return score_of([_nats(s, np.broadcast_to(frequency, s.shape)) for s in _songs(test)])
 
 
 def markov_baseline(train: Dataset, test: Dataset) -> Score:
@@ -47,17 +48,21 @@ def markov_baseline(train: Dataset, test: Dataset) -> Score:
         ValueError: if the two sets differ in width or hold anything but zeros and ones.
     """
     _check(train, test)
-    before = np.concatenate([song[:-1] for song in train.sequences]).astype(float)
-    after = np.concatenate([song[1:] for song in train.sequences]).astype(float)
+    before = np.concatenate([song[:-1] for song in _songs(train)]).astype(float)
+    after = np.concatenate([song[1:] for song in _songs(train)]).astype(float)
     kept = _smooth((after * before).sum(0), before.sum(0))
     begun = _smooth((after * (1 - before)).sum(0), (1 - before).sum(0))
     first = _frequency(train)[None]
-    predicted = (np.concatenate([first, np.where(s[:-1] > 0, kept, begun)]) for s in test.sequences)
-    return _score([_nats(s, p) for s, p in zip(test.sequences, predicted, strict=True)])
+    predicted = (np.concatenate([first, np.where(s[:-1] > 0, kept, begun)]) for s in _songs(test))
+    return score_of([_nats(s, p) for s, p in zip(_songs(test), predicted, strict=True)])
+
+
+def _songs(data: Dataset) -> Iterator[np.ndarray]:
+    return (np.asarray(song) for song in data.sequences)
 
 
 def _frequency(train: Dataset) -> Float[np.ndarray, " keys"]:
-    count = sum(song.sum(0, dtype=float) for song in train.sequences)
+    count = sum(song.sum(0, dtype=float) for song in _songs(train))
     return _smooth(np.asarray(count), np.asarray(float(train.num_steps)))
 
 
@@ -71,7 +76,8 @@ def _nats(
     return -np.where(song > 0, np.log(probability), np.log1p(-probability)).sum(1)
 
 
-def _score(nats: list[np.ndarray]) -> Score:
+def score_of(nats: list[np.ndarray]) -> Score:
+    """The averages of the nats of each step of each song."""
     means = [float(song.mean()) for song in nats]
     return Score(float(np.concatenate(nats).mean()), float(np.mean(means)))
 
@@ -82,5 +88,5 @@ def _check(train: Dataset, test: Dataset) -> None:
             f"test has {test.obs_size} columns, expected {train.obs_size} as in train."
         )
     for argument, data in (("train", train), ("test", test)):
-        if any(not np.isin(song, (0, 1)).all() for song in data.sequences):
+        if any(not np.isin(song, (0, 1)).all() for song in _songs(data)):
             raise ValueError(f"{argument} ({data.name}) must hold zeros and ones only.")

@@ -1,15 +1,26 @@
 """Where prepared data are kept between sessions, and how a file gets there whole or not at all."""
 
+import glob
 import os
+import shutil
 import sys
 import tempfile
+import time
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-_UNREADABLE = (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error)
+_PART = ".part"  # what is being written, beside its place
+_FORGOTTEN = 3600  # seconds after which a part that nobody writes to is swept away
+UNREADABLE = (  # what reading a broken zip file raises
+    *(ValueError, EOFError, OSError, KeyError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def cache_folder(folder: str | Path | None = None) -> Path:
@@ -26,18 +37,44 @@ def cache_folder(folder: str | Path | None = None) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "avfkit"
 
 
-def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes an `.npz` in one stroke: a reader sees the old file or the new one, never a part."""
+@contextmanager
+def part_folder(path: Path) -> Iterator[Path]:
+    """A folder beside the place of a file, to prepare it in; gone when the block ends."""
+    sweep(path)
+    with tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=f"{path.name}.", suffix=_PART
+    ) as folder:
+        yield Path(folder)
+
+
+def sweep(path: Path) -> None:
+    """Makes the folder of a file, and removes what a killed process left there in its stead."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*{_PART}"):
+        newest = max(p.stat().st_mtime for p in (left, *left.rglob("*")))
+        if time.time() - newest > _FORGOTTEN:
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write, put in place when the block ends well: the old file or the new, no part."""
+    sweep(path)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=_PART)
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+            yield file
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes an `.npz` in one stroke: a reader sees the old file or the new one, never a part."""
+    with written_whole(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -54,7 +91,7 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
             return {name: file[name] for name in names}
     except FileNotFoundError:
         raise
-    except (*_UNREADABLE, AttributeError, TypeError) as error:
+    except (*UNREADABLE, AttributeError, TypeError) as error:
         raise ValueError(
             f"{path} is not a readable .npz file ({error}). It is truncated or altered: "
             "fetch or copy it again."

@@ -1,9 +1,11 @@
 """The record every data set of avfkit is: ragged sequences, what is missing, where they came from.
 
 One sequence is `[time, obs]`, float32. Lengths differ. A missing entry is a NaN, or a `False` in
-the mask of its sequence; both mean the same and are joined where batches are made.
+the mask of its sequence; both mean the same and are joined where batches are made. A long recording
+may be `Levels`: integers, on disk if need be, that become float32 when they are sliced.
 """
 
+import math
 import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +14,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Int
 
+from ._levels import Levels, check_units
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -19,13 +23,20 @@ class Dataset:
 
     Attributes:
         name: a short name, used in error messages and results.
-        sequences: one array `[time, obs]` each; stored as float32. NaN marks a missing entry.
+        sequences: one array `[time, obs]` each, stored as float32, NaN where an entry is missing;
+            or one `Levels` each, kept as it is.
         observed: `None`, or a Boolean mask `[time]` or `[time, obs]` per sequence; `False` marks
             what is missing.
         description: what an entry is, with its unit.
         source: where the data came from.
         licence: under which terms.
         step: what one time step is ("quarter note", "12.5 ms", ...).
+        offset: the value, in the unit of the recording, that an entry of 0 stands for.
+        scale: units of the recording per 1: an entry x stands for `offset + scale * x`.
+        window: the width of one level of the recording, in units of x: what a discretised density
+            integrates over. `None` if the values are not levels.
+        rate: samples, or frames, per second; `None` if time is not in seconds.
+        shape: how the columns of a step are laid out, such as (64, 64) for a picture.
 
     Example:
         >>> import numpy as np
@@ -35,16 +46,22 @@ class Dataset:
 
     Raises:
         ValueError: if there is no sequence, a sequence is empty, has the wrong rank or holds an
-            infinite value, the sequences differ in their number of columns, or a mask does not fit.
+            infinite value, the sequences differ in their number of columns, or a mask, a unit or
+            the shape does not fit.
     """
 
     name: str
-    sequences: Sequence[np.ndarray]
+    sequences: Sequence[np.ndarray | Levels]
     observed: Sequence[np.ndarray] | None = None
     description: str = ""
     source: str = ""
     licence: str = ""
     step: str = ""
+    offset: int | float = 0.0
+    scale: int | float = 1.0
+    window: int | float | None = None
+    rate: int | float | None = None
+    shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         """Checks the sequences and masks, and stores them as float32 and Boolean arrays."""
@@ -53,6 +70,7 @@ class Dataset:
         if self.observed is not None:
             masks = _check_masks(self.name, sequences, self.observed)
             object.__setattr__(self, "observed", masks)
+        _check_description(self)
 
     def __len__(self) -> int:
         """Number of sequences."""
@@ -78,7 +96,7 @@ class Dataset:
         """Whether some step may be missing in part, so that masks need one flag per entry."""
         if self.observed is not None and self.observed[0].ndim == 2:
             return True
-        missing = (np.isnan(s) for s in self.sequences)
+        missing = (np.isnan(s) for s in self.sequences if not isinstance(s, Levels))
         return any(bool((m.any(1) & ~m.all(1)).any()) for m in missing)
 
     def select(self, indices: slice | Sequence[int] | np.ndarray) -> "Dataset":
@@ -129,14 +147,16 @@ class Splits:
     test: Dataset
 
 
-def check_sequences(name: str, sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-    """The sequences as float32 arrays `[time, obs]`.
+def check_sequences(
+    name: str, sequences: Sequence[np.ndarray | Levels]
+) -> tuple[np.ndarray | Levels, ...]:
+    """The sequences as float32 arrays `[time, obs]`; `Levels` as they are, unread.
 
     Raises:
         ValueError: if there is none, or one is empty, of the wrong rank or width, or infinite.
     """
     with np.errstate(over="ignore"):  # a number too large for float32 is reported below
-        arrays = tuple(np.asarray(s, np.float32) for s in sequences)
+        arrays = tuple(s if isinstance(s, Levels) else np.asarray(s, np.float32) for s in sequences)
     if not arrays:
         raise ValueError(f"{name}: found no sequences, expected at least one.")
     for i, a in enumerate(arrays):
@@ -148,7 +168,7 @@ def check_sequences(name: str, sequences: Sequence[np.ndarray]) -> tuple[np.ndar
         if a.shape[1] != arrays[0].shape[1]:
             width = arrays[0].shape[1]
             raise ValueError(f"{where} has {a.shape[1]} columns, expected {width} as sequences[0].")
-        if np.isinf(a).any():
+        if not isinstance(a, Levels) and np.isinf(a).any():
             step, column = np.argwhere(np.isinf(a))[0]
             raise ValueError(
                 f"{where} is infinite at step {step}, column {column}; expected finite numbers, "
@@ -158,7 +178,7 @@ def check_sequences(name: str, sequences: Sequence[np.ndarray]) -> tuple[np.ndar
 
 
 def _check_masks(
-    name: str, sequences: tuple[np.ndarray, ...], observed: Sequence[np.ndarray]
+    name: str, sequences: tuple[np.ndarray | Levels, ...], observed: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, ...]:
     masks = tuple(np.asarray(m) for m in observed)
     if len(masks) != len(sequences):
@@ -175,6 +195,19 @@ def _check_masks(
     if len({m.ndim for m in masks}) > 1:
         raise ValueError(f"{name}: observed mixes masks per step and per entry; give one kind.")
     return masks
+
+
+def _check_description(data: Dataset) -> None:
+    check_units(data.offset, data.scale)
+    for field, number in {"window": data.window, "rate": data.rate}.items():
+        if number is not None and not (np.isfinite(number) and number > 0):
+            raise ValueError(
+                f"{data.name}: {field} is {number}, expected None or a positive finite number."
+            )
+    if data.shape is not None and math.prod(data.shape) != data.obs_size:
+        raise ValueError(
+            f"{data.name}: shape is {data.shape}, expected {data.obs_size} entries, one per column."
+        )
 
 
 def mask_of(sequence: np.ndarray, observed: np.ndarray | None) -> Bool[np.ndarray, "time obs"]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ._cache import cache_folder, write_arrays
 from ._dataset import Dataset, Splits
+from ._download import download
 from ._formats import read_rolls
 from ._rolls import PARTS, Rolls
 
@@ -173,30 +174,10 @@ def _download(entry: MusicSet, kept: Path) -> Rolls:
         )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"download{Path(entry.url).suffix}"
-        _fetch(entry, entry.url, path)
+        download(entry.title, entry.url, path, advice=_advice(entry))
         rolls = verified(entry, path)
     write_arrays(kept, {"roll": rolls.packed, "length": rolls.length, "split": rolls.split})
     return rolls
-
-
-def _fetch(entry: MusicSet, url: str, path: Path) -> None:
-    try:
-        import pooch
-        import requests
-    except ImportError as error:
-        raise ImportError(
-            f"{entry.title} was not found; downloading it needs pooch: pip install 'avfkit[data]'. "
-            f"{_advice(entry)}"
-        ) from error
-    try:
-        pooch.HTTPDownloader(progressbar=_has_tqdm(), timeout=60)(url, str(path), None)
-    except requests.RequestException as error:
-        if error.response is not None:
-            error.response.close()
-        raise FileNotFoundError(
-            f"{entry.title} was not found, and {url} could not be downloaded "
-            f"({type(error).__name__}). {_advice(entry)}"
-        ) from error
 
 
 def _advice(entry: MusicSet) -> str:
@@ -205,14 +186,6 @@ def _advice(entry: MusicSet) -> str:
         f"Set AVFKIT_DATA (now {repr(named) if named else 'unset'}) to a folder that holds one of "
         f"{list(entry.files)}, or pass folder=. avfkit.data.chorales() needs no download."
     )
-
-
-def _has_tqdm() -> bool:
-    try:
-        import tqdm  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def _splits(entry: MusicSet, rolls: Rolls) -> Splits:

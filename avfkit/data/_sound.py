@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from ._cache import written_whole
 from ._rolls import KEYS, LOWEST_NOTE
 
 _PARTIALS = ((1, 1.0), (2, 0.4), (3, 0.2), (4, 0.1))  # harmonic, amplitude
@@ -72,7 +73,8 @@ def to_midi(roll: ArrayLike, path: str | Path, *, seconds_per_step: float = 0.5)
         now = step
     track += _variable((len(roll) - now) * _TICKS) + b"\xff\x2f\x00"
     header = b"MThd" + struct.pack(">IHHH", 6, 0, 1, _TICKS)
-    Path(path).write_bytes(header + b"MTrk" + struct.pack(">I", len(track)) + track)
+    with written_whole(Path(path)) as file:
+        file.write(header + b"MTrk" + struct.pack(">I", len(track)) + track)
 
 
 def _notes(roll: np.ndarray) -> Iterator[tuple[int, int, int]]:

@@ -132,3 +132,25 @@ def test_bad_masks(message):
     with pytest.raises(ValueError) as error:
         Dataset("d", (np.zeros((3, 4)), np.zeros((2, 4))), BAD_MASKS[message])
     assert str(error.value) == message
+
+
+BAD_WORDS = {
+    "scale is 0.0, expected a positive finite number.": {"scale": 0.0},
+    "offset is inf, expected a finite number.": {"offset": float("inf")},
+    "d: window is -1.0, expected None or a positive finite number.": {"window": -1.0},
+    "d: rate is nan, expected None or a positive finite number.": {"rate": float("nan")},
+    "d: shape is (2, 3), expected 4 entries, one per column.": {"shape": (2, 3)},
+}
+
+
+@pytest.mark.parametrize("message", BAD_WORDS)
+def test_bad_units(message):
+    with pytest.raises(ValueError) as error:
+        Dataset("d", (np.zeros((3, 4)),), **BAD_WORDS[message])
+    assert str(error.value) == message
+
+
+def test_units_are_kept_by_select():
+    words = {"offset": 1.0, "scale": 2.0, "window": 0.5, "rate": 25, "shape": (2, 2)}
+    chosen = Dataset("d", (np.zeros((3, 4)),) * 2, **words).select([1])
+    assert {name: getattr(chosen, name) for name in words} == words

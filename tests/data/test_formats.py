@@ -159,6 +159,18 @@ def test_altered_npz(tmp_path, message):
     assert str(error.value) == f"{path}: {message}"
 
 
+@pytest.mark.parametrize(("place", "value"), [(4, 99), (6, 1), (6, 32), (6, 64), (8, 77)])
+def test_npz_of_a_kind_that_is_not_read(tmp_path, place, value):
+    """A later version, an encrypted or patched member, another compression."""
+    path = write_npz(tmp_path / "a.npz")
+    data = bytearray(path.read_bytes())
+    central = data.index(b"PK\x01\x02")
+    data[central + place + 2] = data[place] = value
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="is not a readable .npz file .* truncated or altered"):
+        read_rolls(path)
+
+
 def test_npz_without_an_array(tmp_path):
     np.savez(tmp_path / "a.npz", roll=P)
     message = "it has no array 'length', only ['roll']"
