@@ -23,6 +23,11 @@ class AbstractDistribution(eqx.Module):
 
     mean: eqx.AbstractVar[Float[Array, " size"]]
 
+    @property
+    @abstractmethod
+    def variance(self) -> Float[Array, "*time size"]:
+        """The (marginal) variance of each entry."""
+
     @abstractmethod
     def log_prob(
         self, value: Float[Array, " size"], observed: Bool[Array, " size"] | None = None
@@ -36,11 +41,6 @@ class AbstractDistribution(eqx.Module):
 
 class AbstractGaussian(AbstractDistribution):
     """A Gaussian: a location and an invertible scale applied to standard normal noise."""
-
-    @property
-    @abstractmethod
-    def variance(self) -> Float[Array, "*time size"]:
-        """The marginal variance of each entry."""
 
     @property
     @abstractmethod
@@ -198,6 +198,11 @@ class Bernoulli(AbstractDistribution):
         """The probability that each entry is one."""
         return jax.nn.sigmoid(self.logits)
 
+    @property
+    def variance(self) -> Float[Array, "*time size"]:
+        """Of each entry, p (1 - p)."""
+        return self.mean * jax.nn.sigmoid(-self.logits)
+
     def log_prob(
         self, value: Float[Array, " size"], observed: Bool[Array, " size"] | None = None
     ) -> Float[Array, ""]:
@@ -207,38 +212,6 @@ class Bernoulli(AbstractDistribution):
     def sample(self, *, key: Key[Array, ""]) -> Float[Array, " size"]:
         """One draw of zeros and ones, in the dtype of the logits."""
         return jr.bernoulli(key, self.mean).astype(self.logits.dtype)
-
-
-def kl(q: AbstractDistribution, p: AbstractDistribution) -> Float[Array, ""]:
-    """Exact Kullback-Leibler divergence from `p` to `q`, KL(q || p), in nats.
-
-    Serves two Gaussians, diagonal or full in any pairing, and two Bernoullis.
-
-    Raises:
-        TypeError: there is no closed form for this pair.
-    """
-    if isinstance(q, DiagonalGaussian) and isinstance(p, DiagonalGaussian):
-        log_ratio = q.log_var - p.log_var
-        scaled = (q.mean - p.mean) ** 2 * jnp.exp(-p.log_var)
-        return 0.5 * jnp.sum(jnp.expm1(log_ratio) - log_ratio + scaled)
-    if isinstance(q, AbstractGaussian) and isinstance(p, AbstractGaussian):
-        return _kl_full(FullGaussian.of(q), FullGaussian.of(p))
-    if isinstance(q, Bernoulli) and isinstance(p, Bernoulli):
-        difference = jax.nn.softplus(p.logits) - jax.nn.softplus(q.logits)
-        return jnp.sum(q.mean * (q.logits - p.logits) + difference)
-    raise TypeError(
-        f"kl has no closed form for q = {type(q).__name__} and p = {type(p).__name__}; "
-        "expected two Gaussians or two Bernoullis."
-    )
-
-
-def _kl_full(q: FullGaussian, p: FullGaussian) -> Float[Array, ""]:
-    scale = p.scale_tril
-    ratio = solve_triangular(scale, q.scale_tril, lower=True)
-    shift = solve_triangular(scale, q.mean - p.mean, lower=True)
-    log_ratio = 2.0 * (q.log_scale - p.log_scale)
-    diagonal = jnp.expm1(log_ratio) - log_ratio
-    return 0.5 * (jnp.sum(diagonal) + jnp.sum(jnp.tril(ratio, -1) ** 2) + jnp.sum(shift**2))
 
 
 def _masked_sum(terms: Array, observed: Array | None) -> Float[Array, ""]:

@@ -15,6 +15,7 @@ Reference: Marino, Cvitkovic and Yue (2018), sections 3.1 and 3.2.
 """
 
 from abc import abstractmethod
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -22,7 +23,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
-from ._distributions import AbstractGaussian, DiagonalGaussian, FullGaussian, kl
+from ._distributions import AbstractGaussian, DiagonalGaussian, FullGaussian
+from ._divergence import kl
 from ._model import AbstractModel, impute, prepare, step_keys
 from ._trace import Trace
 from ._types import Carry, Observations, Observed, State
@@ -150,6 +152,7 @@ class AbstractFilter(AbstractInference):
         *,
         key: Key[Array, ""],
         kl_weight: Float[Array, ""] | float = 1.0,
+        scan: Callable = jax.lax.scan,
     ) -> Trace:
         """Filter one sequence: a scan of `step` from the state before the first observation."""
         xs, observed = prepare(model, xs, observed)
@@ -160,7 +163,7 @@ class AbstractFilter(AbstractInference):
             return self.step(model, loop, x, seen, key=step_key, kl_weight=weight)
 
         start = (model.init(), self.init(model))
-        return jax.lax.scan(body, start, (xs, observed, step_keys(len(xs), key=key)))[1]
+        return scan(body, start, (xs, observed, step_keys(len(xs), key=key)))[1]
 
     def _past(self, drawn: Float[Array, " size"]) -> Float[Array, " size"]:
         """What later steps may see of a draw: with its gradient or without."""

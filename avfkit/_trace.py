@@ -4,7 +4,8 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
-from ._distributions import AbstractGaussian, kl
+from ._distributions import AbstractGaussian
+from ._divergence import kl
 
 
 class Trace(eqx.Module):

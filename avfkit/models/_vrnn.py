@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Key
 from .._distributions import AbstractDistribution, AbstractGaussian, DiagonalGaussian
 from .._model import AbstractRecurrentModel
 from ..nn import BernoulliHead, Conditional, GaussianHead, Memory
+from ._sizes import check_sizes, mlp
 
 Hidden: TypeAlias = tuple[Float[Array, " hidden"], Float[Array, " hidden"]]
 
@@ -52,6 +53,7 @@ class VRNN(AbstractRecurrentModel):
         hidden_size: int = 200,
         width: int = 200,
         depth: int = 1,
+        obs_width: int | None = None,
         head: Callable = BernoulliHead,
         key: Key[Array, ""],
     ) -> None:
@@ -61,26 +63,27 @@ class VRNN(AbstractRecurrentModel):
             obs_size: entries of one observation.
             latent_size: entries of one latent.
             hidden_size: units of the LSTM.
-            width: units of every hidden layer.
+            width: units of a hidden layer of phi_z and of the prior.
             depth: hidden layers of the features, the prior and the likelihood.
-            head: the likelihood's head, `nn.BernoulliHead` or `nn.GaussianHead`.
+            obs_width: units of a hidden layer of phi_x and of the likelihood; `width` if `None`.
+            head: the likelihood's head: `nn.BernoulliHead`, `nn.GaussianHead`, or
+                `nn.DiscretisedGaussianHead` with its window.
             key: randomness of the initial weights.
         """
+        obs_width = width if obs_width is None else obs_width
         sizes = dict(obs_size=obs_size, latent_size=latent_size, hidden_size=hidden_size)
-        for name, size in (sizes | dict(width=width, depth=depth)).items():
-            if size < 1:
-                raise ValueError(f"{name} is {size}; expected at least 1.")
+        check_sizes(**sizes, width=width, depth=depth, obs_width=obs_width)
         x_key, z_key, memory_key, prior_key, likelihood_key = jax.random.split(key, 5)
-        features = partial(
-            eqx.nn.MLP, width_size=width, depth=depth - 1, final_activation=jax.nn.relu
+        self.features_x = mlp(obs_size, obs_width, depth, key=x_key)
+        self.features_z = mlp(latent_size, width, depth, key=z_key)
+        self.memory = Memory(obs_width + width, hidden_size, key=memory_key)
+        conditional = partial(Conditional, depth=depth)
+        self.prior_net = conditional(
+            hidden_size, latent_size, head=GaussianHead, width=width, key=prior_key
         )
-        conditional = partial(Conditional, width=width, depth=depth)
-        self.features_x = features(obs_size, width, key=x_key)
-        self.features_z = features(latent_size, width, key=z_key)
-        self.memory = Memory(2 * width, hidden_size, key=memory_key)
-        self.prior_net = conditional(hidden_size, latent_size, head=GaussianHead, key=prior_key)
-        inputs = width + hidden_size
-        self.likelihood_net = conditional(inputs, obs_size, head=head, key=likelihood_key)
+        self.likelihood_net = conditional(
+            width + hidden_size, obs_size, head=head, width=obs_width, key=likelihood_key
+        )
         self.obs_size, self.latent_size = obs_size, latent_size
 
     def init(self) -> Hidden:

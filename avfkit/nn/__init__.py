@@ -1,9 +1,14 @@
-"""Building blocks: conditional distributions, their heads, highway layers, recurrent memory."""
+"""Building blocks: conditional distributions, highway layers, memory, image networks."""
 
-from ._conditional import LOG_VAR_RANGE as LOG_VAR_RANGE
-from ._conditional import BernoulliHead as BernoulliHead
+from ._activations import clipped_leaky_relu as clipped_leaky_relu
 from ._conditional import Conditional as Conditional
-from ._conditional import GaussianHead as GaussianHead
 from ._conditional import LinearGaussian as LinearGaussian
+from ._heads import LOG_VAR_RANGE as LOG_VAR_RANGE
+from ._heads import BernoulliHead as BernoulliHead
+from ._heads import DiscretisedGaussianHead as DiscretisedGaussianHead
+from ._heads import GaussianHead as GaussianHead
 from ._highway import Highway as Highway
+from ._images import ImageDecoder as ImageDecoder
+from ._images import ImageEncoder as ImageEncoder
+from ._memory import DeepMemory as DeepMemory
 from ._memory import Memory as Memory

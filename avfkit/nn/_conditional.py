@@ -10,48 +10,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Key
 
-from .._distributions import AbstractDistribution, Bernoulli, DiagonalGaussian
+from .._distributions import AbstractDistribution, DiagonalGaussian
 from .._types import as_float
-
-LOG_VAR_RANGE = (-15.0, 5.0)
-"""Clamp of a latent's log-variance, as in the AVF authors' code."""
-
-
-class GaussianHead(eqx.Module):
-    """A linear map to mean and log-variance, the log-variance clamped to `log_var_range`."""
-
-    linear: eqx.nn.Linear
-    log_var_range: tuple[float, float] = eqx.field(static=True)
-
-    def __init__(
-        self,
-        in_size: int,
-        out_size: int,
-        *,
-        log_var_range: tuple[float, float] = LOG_VAR_RANGE,
-        key: Key[Array, ""],
-    ) -> None:
-        self.linear = eqx.nn.Linear(in_size, 2 * out_size, key=key)
-        self.log_var_range = log_var_range
-
-    def __call__(self, hidden: Float[Array, " hidden"]) -> DiagonalGaussian:
-        """The Gaussian that this hidden vector implies."""
-        mean, log_var = jnp.split(self.linear(hidden), 2)
-        return DiagonalGaussian(mean, jnp.clip(log_var, *self.log_var_range))
-
-
-class BernoulliHead(eqx.Module):
-    """A linear map to logits."""
-
-    linear: eqx.nn.Linear
-
-    def __init__(self, in_size: int, out_size: int, *, key: Key[Array, ""]) -> None:
-        self.linear = eqx.nn.Linear(in_size, out_size, key=key)
-
-    def __call__(self, hidden: Float[Array, " hidden"]) -> Bernoulli:
-        """The Bernoulli that this hidden vector implies."""
-        return Bernoulli(self.linear(hidden))
-
 
 Output = TypeVar("Output", bound=AbstractDistribution)
 

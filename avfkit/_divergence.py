@@ -1,0 +1,46 @@
+"""Kullback-Leibler divergences in closed form."""
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Float
+
+from ._distributions import (
+    AbstractDistribution,
+    AbstractGaussian,
+    Bernoulli,
+    DiagonalGaussian,
+    FullGaussian,
+)
+
+
+def kl(q: AbstractDistribution, p: AbstractDistribution) -> Float[Array, ""]:
+    """Exact Kullback-Leibler divergence from `p` to `q`, KL(q || p), in nats.
+
+    Serves two Gaussians, diagonal or full in any pairing, and two Bernoullis.
+
+    Raises:
+        TypeError: there is no closed form for this pair.
+    """
+    if isinstance(q, DiagonalGaussian) and isinstance(p, DiagonalGaussian):
+        log_ratio = q.log_var - p.log_var
+        scaled = (q.mean - p.mean) ** 2 * jnp.exp(-p.log_var)
+        return 0.5 * jnp.sum(jnp.expm1(log_ratio) - log_ratio + scaled)
+    if isinstance(q, AbstractGaussian) and isinstance(p, AbstractGaussian):
+        return _kl_full(FullGaussian.of(q), FullGaussian.of(p))
+    if isinstance(q, Bernoulli) and isinstance(p, Bernoulli):
+        difference = jax.nn.softplus(p.logits) - jax.nn.softplus(q.logits)
+        return jnp.sum(q.mean * (q.logits - p.logits) + difference)
+    raise TypeError(
+        f"kl has no closed form for q = {type(q).__name__} and p = {type(p).__name__}; "
+        "expected two Gaussians or two Bernoullis."
+    )
+
+
+def _kl_full(q: FullGaussian, p: FullGaussian) -> Float[Array, ""]:
+    scale = p.scale_tril
+    ratio = solve_triangular(scale, q.scale_tril, lower=True)
+    shift = solve_triangular(scale, q.mean - p.mean, lower=True)
+    log_ratio = 2.0 * (q.log_scale - p.log_scale)
+    diagonal = jnp.expm1(log_ratio) - log_ratio
+    return 0.5 * (jnp.sum(diagonal) + jnp.sum(jnp.tril(ratio, -1) ** 2) + jnp.sum(shift**2))

@@ -1,0 +1,34 @@
+"""What the models share when they are made."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Key
+
+
+def check_sizes(**sizes: int) -> None:
+    """Refuse a size below one, by its name."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} is {size}; expected at least 1.")
+
+
+def mlp(
+    in_size: int,
+    width: int,
+    depth: int,
+    activation: Callable = jax.nn.relu,
+    *,
+    key: Key[Array, ""],
+) -> eqx.nn.MLP:
+    """`depth` layers of `width` units, each followed by the activation; none is the identity."""
+    return eqx.nn.MLP(
+        in_size,
+        width,
+        width_size=width,
+        depth=depth - 1,
+        activation=activation,
+        final_activation=activation,
+        key=key,
+    )

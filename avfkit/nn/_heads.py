@@ -1,0 +1,87 @@
+"""Heads: the last linear map, from a hidden vector to a distribution."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from .._discretised import DiscretisedGaussian
+from .._distributions import Bernoulli, DiagonalGaussian
+
+LOG_VAR_RANGE = (-15.0, 5.0)
+"""Clamp of a latent's log-variance, as in the AVF authors' code."""
+
+
+class GaussianHead(eqx.Module):
+    """A linear map to mean and log-variance, the log-variance clamped to `log_var_range`."""
+
+    linear: eqx.nn.Linear
+    log_var_range: tuple[float, float] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        in_size: int,
+        out_size: int,
+        *,
+        log_var_range: tuple[float, float] = LOG_VAR_RANGE,
+        key: Key[Array, ""],
+    ) -> None:
+        self.linear = eqx.nn.Linear(in_size, 2 * out_size, key=key)
+        self.log_var_range = log_var_range
+
+    def __call__(self, hidden: Float[Array, " hidden"]) -> DiagonalGaussian:
+        """The Gaussian that this hidden vector implies."""
+        mean, log_var = jnp.split(self.linear(hidden), 2)
+        return DiagonalGaussian(mean, jnp.clip(log_var, *self.log_var_range))
+
+
+class DiscretisedGaussianHead(eqx.Module):
+    """A linear map to the Gaussian of a digitised signal; the likelihood of speech.
+
+    `centred=False` is the one-sided window of the AVF authors' code. The clamp of the log-variance
+    is their VRNN's; their SRNN has `(-10.0, inf)`.
+
+    **Example**
+
+    ```python
+    head = functools.partial(nn.DiscretisedGaussianHead, window=0.0018)
+    model = avfkit.VRNN(200, 32, head=head, key=key)
+    ```
+    """
+
+    linear: eqx.nn.Linear
+    window: float = eqx.field(static=True)
+    centred: bool = eqx.field(static=True)
+    log_var_range: tuple[float, float] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        in_size: int,
+        out_size: int,
+        *,
+        window: float,
+        centred: bool = True,
+        log_var_range: tuple[float, float] = (-20.0, 5.0),
+        key: Key[Array, ""],
+    ) -> None:
+        self.linear = eqx.nn.Linear(in_size, 2 * out_size, key=key)
+        self.window, self.centred, self.log_var_range = window, centred, log_var_range
+
+    def __call__(self, hidden: Float[Array, " hidden"]) -> DiscretisedGaussian:
+        """The discretised Gaussian that this hidden vector implies."""
+        mean, log_var = jnp.split(self.linear(hidden), 2)
+        log_var = jnp.clip(log_var, *self.log_var_range)
+        offset = -0.5 * self.window if self.centred else 0.0
+        return DiscretisedGaussian(mean, log_var, self.window, offset)
+
+
+class BernoulliHead(eqx.Module):
+    """A linear map to logits."""
+
+    linear: eqx.nn.Linear
+
+    def __init__(self, in_size: int, out_size: int, *, key: Key[Array, ""]) -> None:
+        self.linear = eqx.nn.Linear(in_size, out_size, key=key)
+
+    def __call__(self, hidden: Float[Array, " hidden"]) -> Bernoulli:
+        """The Bernoulli that this hidden vector implies."""
+        return Bernoulli(self.linear(hidden))

@@ -1,0 +1,184 @@
+"""Networks between images and codes, of two kinds: DCGAN and VGG, with skip connections.
+
+Sizes of Denton and Fergus (2018), appendix: at 64 x 64 the DCGAN halves the image four times by
+strided convolutions, the VGG by pooling after two or three convolutions of each size; the channels
+double from `channels` to eight times as many. Batch normalisation is replaced by group
+normalisation, so that a network is a function of its input alone.
+
+Reference: Radford, Metz and Chintala (2016); Simonyan and Zisserman (2015); Wu and He (2018).
+"""
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Key
+
+Convolution: TypeAlias = eqx.nn.Conv2d | eqx.nn.ConvTranspose2d
+Skips: TypeAlias = tuple[Float[Array, "_channels _height _width"], ...]
+
+_GROUPS = 8
+
+
+class Block(eqx.Module):
+    """A convolution, group normalisation, an activation."""
+
+    convolution: Convolution
+    norm: eqx.nn.GroupNorm
+    activation: Callable = eqx.field(static=True)
+
+    def __init__(
+        self,
+        convolution: Convolution,
+        *,
+        groups: int = _GROUPS,
+        activation: Callable | None = None,
+    ) -> None:
+        channels = convolution.out_channels
+        self.convolution = convolution
+        self.norm = eqx.nn.GroupNorm(math.gcd(groups, channels), channels)
+        self.activation = activation or _leaky_relu
+
+    def __call__(self, image: Float[Array, "_in _h _w"]) -> Float[Array, "_out _h2 _w2"]:
+        """The feature map of an image."""
+        return self.activation(self.norm(self.convolution(image)))
+
+
+class ImageEncoder(eqx.Module):
+    """From an image to a code in [-1, 1], and the feature maps on the way."""
+
+    stages: tuple[tuple[Block, ...], ...]
+    last: Block
+    pool: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        size: int,
+        code_size: int,
+        *,
+        backbone: str = "dcgan",
+        channels: int = 64,
+        key: Key[Array, ""],
+    ) -> None:
+        """An encoder of grey images of `size` x `size` pixels, a power of two from 8 on."""
+        widths = _widths(size, backbone, channels)
+        *keys, last_key = jr.split(key, len(widths) + 1)
+        ends = zip([1, *widths[:-1]], widths, keys, range(len(widths)), strict=True)
+        self.pool = backbone == "vgg"
+        if self.pool:
+            self.stages = tuple(_vgg(a, [b] * _depth(i), key=k) for a, b, k, i in ends)
+        else:
+            self.stages = tuple(
+                (Block(eqx.nn.Conv2d(a, b, 4, 2, 1, key=k)),) for a, b, k, _ in ends
+            )
+        last = eqx.nn.Conv2d(widths[-1], code_size, 4, key=last_key)
+        self.last = Block(last, groups=1, activation=jnp.tanh)  # one pixel: over all channels
+
+    def __call__(self, image: Float[Array, "height width"]) -> tuple[Float[Array, " code"], Skips]:
+        """The code, and the feature maps from the largest to the smallest."""
+        hidden, skips = image[None], []
+        for index, stage in enumerate(self.stages):
+            hidden = _halve(hidden) if self.pool and index else hidden
+            for block in stage:
+                hidden = block(hidden)
+            skips.append(hidden)
+        hidden = _halve(hidden) if self.pool else hidden
+        return self.last(hidden)[:, 0, 0], tuple(skips)
+
+
+class ImageDecoder(eqx.Module):
+    """From a code, and the feature maps of another image, to the channels of an image."""
+
+    first: Block
+    stages: tuple[tuple[Block, ...], ...]
+    last: Convolution
+    upsample: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        size: int,
+        code_size: int,
+        *,
+        out_channels: int,
+        backbone: str = "dcgan",
+        channels: int = 64,
+        skips: bool = True,
+        key: Key[Array, ""],
+    ) -> None:
+        """The mirror image of `ImageEncoder`; without `skips` it reads the code alone."""
+        widths = _widths(size, backbone, channels)
+        first_key, last_key, *keys = jr.split(key, len(widths) + 2)
+        factor = 2 if skips else 1
+        self.first = Block(eqx.nn.ConvTranspose2d(code_size, widths[-1], 4, key=first_key))
+        self.upsample = backbone == "vgg"
+        stages = range(len(widths) - 1, -1, -1)
+        steps = list(zip(widths[::-1], [*widths[-2::-1], 0], stages, strict=True))
+        if self.upsample:
+            outs = [[a] * (_depth(i) - 1) + ([b] if b else []) for a, b, i in steps]
+            pairs = zip(steps, outs, keys, strict=True)
+            self.stages = tuple(_vgg(factor * s[0], out, key=k) for s, out, k in pairs)
+            self.last = eqx.nn.ConvTranspose2d(
+                widths[0], out_channels, 3, 1, padding=1, key=last_key
+            )
+        else:
+            ends = zip(steps[:-1], keys[:-1], strict=True)
+            self.stages = tuple((_grow(factor * s[0], s[1], key=k),) for s, k in ends) + ((),)
+            width = factor * widths[0]
+            self.last = eqx.nn.ConvTranspose2d(width, out_channels, 4, 2, padding=1, key=last_key)
+
+    def __call__(
+        self, code: Float[Array, " code"], skips: Skips
+    ) -> Float[Array, "channels height width"]:
+        """The channels of the image; `skips` as `ImageEncoder` gives them, or empty."""
+        hidden = self.first(code[:, None, None])
+        for index, stage in enumerate(self.stages):
+            hidden = _double(hidden) if self.upsample else hidden
+            hidden = jnp.concatenate([hidden, skips[-1 - index]]) if skips else hidden
+            for block in stage:
+                hidden = block(hidden)
+        return self.last(hidden)
+
+
+def _widths(size: int, backbone: str, channels: int) -> list[int]:
+    """The channels at each size, from the largest image to the smallest."""
+    if size < 8 or size & (size - 1):
+        raise ValueError(f"size is {size}; expected a power of two, at least 8.")
+    if backbone not in ("dcgan", "vgg"):
+        raise ValueError(f"backbone is {backbone!r}; expected 'dcgan' or 'vgg'.")
+    if channels < 1:
+        raise ValueError(f"channels is {channels}; expected at least 1.")
+    return [channels * 2 ** min(i, 3) for i in range(int(math.log2(size)) - 2)]
+
+
+def _depth(stage: int) -> int:
+    """Convolutions of a VGG stage: two of the largest images, three of the smaller ones."""
+    return 2 if stage < 2 else 3
+
+
+def _vgg(in_size: int, widths: list[int], *, key: Key[Array, ""]) -> tuple[Block, ...]:
+    keys = jr.split(key, len(widths))
+    ends = zip([in_size, *widths[:-1]], widths, keys, strict=True)
+    return tuple(Block(eqx.nn.Conv2d(a, b, 3, padding=1, key=k)) for a, b, k in ends)
+
+
+def _grow(in_size: int, out_size: int, *, key: Key[Array, ""]) -> Block:
+    return Block(eqx.nn.ConvTranspose2d(in_size, out_size, 4, 2, padding=1, key=key))
+
+
+def _leaky_relu(values: Float[Array, "*size"]) -> Float[Array, "*size"]:
+    return jax.nn.leaky_relu(values, 0.2)
+
+
+def _halve(image: Float[Array, "_c _h _w"]) -> Float[Array, "_c _h2 _w2"]:
+    """The maximum of every 2 x 2 pixels."""
+    channels, height, width = image.shape
+    return image.reshape(channels, height // 2, 2, width // 2, 2).max((2, 4))
+
+
+def _double(image: Float[Array, "_c _h _w"]) -> Float[Array, "_c _h2 _w2"]:
+    """Every pixel four times."""
+    return jnp.repeat(jnp.repeat(image, 2, axis=1), 2, axis=2)
