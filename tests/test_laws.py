@@ -9,7 +9,7 @@ import pytest
 
 import avfkit
 from avfkit._model import prepare, step_keys
-from tests.helpers import FILTER_PAIRS, OBS, PAIRS, REFUSED, make, observations
+from tests.helpers import ALL_PAIRS, FILTER_PAIRS, PAIRS, REFUSED, make, observations
 
 LENGTH = 4
 KEY = jr.key(3)
@@ -26,7 +26,14 @@ def infer():
 
 def case(pair):
     model, inference = make(*pair)
-    return model, inference, observations(pair[0], LENGTH), jnp.ones((LENGTH, OBS), bool)
+    return model, inference, (xs := observations(pair[0], LENGTH)), jnp.ones(xs.shape, bool)
+
+
+@pytest.mark.parametrize("pair", ALL_PAIRS, ids=IDS)
+def test_every_pair_runs(pair):
+    model, inference, xs, observed = case(pair)
+    trace = eqx.filter_eval_shape(inference.infer, model, xs, observed, key=KEY)
+    assert trace.z.shape == (LENGTH, model.latent_size)
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=IDS)
@@ -86,8 +93,8 @@ def test_missing_values_cannot_influence_anything(pair, infer):
 @pytest.mark.parametrize("pair", [p for p in PAIRS if p[0] in ("lds", "vrnn-gaussian")], ids=IDS)
 def test_padding_changes_nothing(pair, infer):
     model, inference, xs, observed = case(pair)
-    longer = jnp.concatenate([xs, jnp.full((2, OBS), 7.0)])
-    mask = jnp.concatenate([observed, jnp.zeros((2, OBS), bool)])
+    longer = jnp.concatenate([xs, jnp.full((2, xs.shape[1]), 7.0)])
+    mask = jnp.concatenate([observed, jnp.zeros((2, xs.shape[1]), bool)])
     short, padded = infer(model, inference, xs, observed), infer(model, inference, longer, mask)
     if isinstance(inference, avfkit.KalmanSmoother):  # its draw depends on the length, not its law
         np.testing.assert_allclose(
@@ -102,8 +109,8 @@ def test_padding_changes_nothing(pair, infer):
 @pytest.mark.parametrize("name", ["own", "avf", "avf-step"])
 def test_padding_teaches_nothing(name):
     model, inference, xs, observed = case(("vrnn-gaussian", name))
-    longer = jnp.concatenate([xs, jnp.full((2, OBS), 7.0)])
-    mask = jnp.concatenate([observed, jnp.zeros((2, OBS), bool)])
+    longer = jnp.concatenate([xs, jnp.full((2, xs.shape[1]), 7.0)])
+    mask = jnp.concatenate([observed, jnp.zeros((2, xs.shape[1]), bool)])
 
     @eqx.filter_jit
     @eqx.filter_grad

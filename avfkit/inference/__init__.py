@@ -14,5 +14,9 @@ from ._learned import output_gate as output_gate
 from ._learned import signed_log as signed_log
 from ._marginal import MarginalFilter as MarginalFilter
 from ._path import GaussMarkov as GaussMarkov
+from ._recurrent import RecurrentFilter as RecurrentFilter
+from ._rematerialised import Rematerialised as Rematerialised
+from ._signals import errors as errors
+from ._signals import gradients as gradients
 from ._update import AbstractUpdate as AbstractUpdate
 from ._update import GradientUpdate as GradientUpdate

@@ -1,14 +1,18 @@
 """A filter that outputs q_t directly: the models' own filters, without a memory of their own."""
 
+from collections.abc import Callable
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._distributions import AbstractGaussian, DiagonalGaussian
 from .._inference import AbstractFilter, StepProblem
-from .._model import AbstractModel
+from .._model import AbstractModel, prepare
 from .._types import Carry
 from ..nn import Conditional, GaussianHead
+from ._detached import amortized
 
 
 class DirectFilter(AbstractFilter):
@@ -16,8 +20,10 @@ class DirectFilter(AbstractFilter):
 
     The encoder reads what the model offers: its features of x_t and its summary of the past.
     Missing entries of x_t are zeros for the encoder. `through_past=False` trains it in AVF's
-    detached scheme, as the AVF authors' code does for its baselines; the default is end to end, as
-    in the VRNN paper.
+    detached EM scheme, as the AVF authors' code does for its baselines: an E-step for the encoder
+    with model and past fixed, an M-step for the model with the draws and the encoder fixed. The
+    default is end to end, as in the VRNN paper. With `residual_mean` the encoder's mean is added to
+    the prior's: the SRNN's own filter (Fraccaro et al. 2016, Eq. 10).
 
     **Example**
 
@@ -28,21 +34,31 @@ class DirectFilter(AbstractFilter):
 
     encoder: Conditional[DiagonalGaussian]
     through_past: bool = eqx.field(default=True, static=True)
+    residual_mean: bool = eqx.field(default=False, static=True)
 
     @classmethod
     def create(
-        cls, model: AbstractModel, *, width: int, depth: int, key: Key[Array, ""]
+        cls,
+        model: AbstractModel,
+        *,
+        width: int,
+        depth: int,
+        residual_mean: bool = False,
+        through_past: bool = True,
+        activation: Callable = jax.nn.relu,
+        key: Key[Array, ""],
     ) -> "DirectFilter":
-        """An encoder of `depth` hidden ReLU layers of `width` units that fits the model."""
+        """An encoder of `depth` hidden layers of `width` units that fits the model."""
         encoder = Conditional(
             _inputs(model),
             model.latent_size,
             head=GaussianHead,
             width=width,
             depth=depth,
+            activation=activation,
             key=key,
         )
-        return cls(encoder=encoder)
+        return cls(encoder=encoder, residual_mean=residual_mean, through_past=through_past)
 
     def init(self, model: AbstractModel) -> Carry:
         """No memory; checks the encoder's sizes against the model."""
@@ -59,13 +75,22 @@ class DirectFilter(AbstractFilter):
         self, carry: Carry, problem: StepProblem, *, key: Key[Array, ""]
     ) -> tuple[AbstractGaussian, Float[Array, " iterations"], Carry]:
         """Encode the observation and the past."""
-        del key
-        model = problem.model
-        inputs = jnp.append(model.features(problem.x), model.context(problem.state))
-        return self.encoder(inputs), jnp.zeros((0,), inputs.dtype), carry
+        return amortized(_encode, self, carry, problem, key=key)
+
+
+def _encode(
+    filter: DirectFilter, carry: Carry, problem: StepProblem
+) -> tuple[DiagonalGaussian, Carry]:
+    model = problem.model
+    inputs = jnp.append(model.features(problem.x), model.context(problem.state))
+    q = filter.encoder(inputs)
+    if filter.residual_mean:
+        q = DiagonalGaussian(problem.prior.mean + q.mean, q.log_var)
+    return q, carry
 
 
 def _inputs(model: AbstractModel) -> int:
-    features = eqx.filter_eval_shape(lambda m: m.features(jnp.zeros(m.obs_size)), model)
+    frame = lambda m: prepare(m, jnp.zeros((1, m.obs_size)), None)[0][0]  # noqa: E731
+    features = eqx.filter_eval_shape(lambda m: m.features(frame(m)), model)
     context = eqx.filter_eval_shape(lambda m: m.context(m.init()), model)
     return features.shape[0] + context.shape[0]

@@ -9,9 +9,9 @@ teaches the model and nothing else.
 
 Two choices of the authors' code that the paper does not state are not taken: its update network
 takes an optimizer step at every time step (here its gradient is that of the whole batch, as in
-Algorithm 1), and the first observation is conditioned on and never scored (here it is predicted
-from the initial state; `context=1` scores as they do). Its gradients are those of a batch mean;
-here each sequence has its own, whatever the batch.
+Algorithm 1; `online_e_step_loss` does as they do), and the first observation is conditioned on and
+never scored (here it is predicted from the initial state; `context=1` scores as they do). Its
+gradients are those of a batch mean; here each sequence has its own, whatever the batch.
 """
 
 import equinox as eqx

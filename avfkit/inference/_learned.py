@@ -23,6 +23,7 @@ from .._distributions import AbstractGaussian, DiagonalGaussian
 from .._inference import StepProblem
 from .._model import AbstractModel
 from ..nn import LOG_VAR_RANGE, Highway
+from ._signals import gradients, signal_size
 from ._update import AbstractUpdate, Memory
 
 
@@ -46,7 +47,7 @@ def learned_step(
     """A learned step size in (0, 1), old - gate * gradient + offset, from the authors' code.
 
     Fresh gates are near one half, and the gradient is that of one sequence: where it is large, as
-    under a sharp likelihood, start with negative gate biases or the first steps explode.
+    under a sharp likelihood, start with a negative `gate_bias` or the first steps explode.
     """
     return old - gate * gradient + offset
 
@@ -69,7 +70,8 @@ class LearnedUpdate(AbstractUpdate):
 
     Reads four terms, each normalised on its own: the gradients of F_t in the mean and log-variance
     of q_t, and the mean and log-variance themselves; all detached, so nothing is differentiated
-    twice. A highway trunk with ELU units outputs, for each parameter, an offset and a gate.
+    twice. A highway trunk with ELU units outputs, for each parameter, an offset and a gate. It can
+    read errors in place of the gradients.
 
     Attributes:
         trunk: the highway network.
@@ -79,6 +81,7 @@ class LearnedUpdate(AbstractUpdate):
         normalise_mean: force the mean of q to zero mean and unit variance over its entries, after
             every update.
         encode_observation: let the network read x_t as well (the paper's SRNN on speech).
+        signal: `gradients` (paper), or `errors`, precision-weighted (Marino, Yue and Mandt 2018).
 
     **Example**
 
@@ -93,6 +96,7 @@ class LearnedUpdate(AbstractUpdate):
     normalise: Callable = eqx.field(static=True)
     normalise_mean: bool = eqx.field(static=True)
     encode_observation: bool = eqx.field(static=True)
+    signal: Callable = eqx.field(static=True)
     sizes: tuple[int, int] = eqx.field(static=True)
 
     def __init__(
@@ -105,9 +109,14 @@ class LearnedUpdate(AbstractUpdate):
         normalise: Callable = layer_norm,
         normalise_mean: bool = False,
         encode_observation: bool = False,
+        signal: Callable = gradients,
+        gate_bias: float = 0.0,
         key: Key[Array, ""],
     ) -> None:
-        """Make an update network that fits `model` (only its sizes are read)."""
+        """Make an update network that fits `model` (only its sizes are read).
+
+        Fresh gates are near sigmoid(`gate_bias`).
+        """
         latent = model.latent_size
         if latent == 1 and (normalise is layer_norm or normalise_mean):
             raise ValueError(
@@ -115,10 +124,11 @@ class LearnedUpdate(AbstractUpdate):
                 "normalise=signed_log and normalise_mean=False."
             )
         trunk_key, head_key = jax.random.split(key)
-        inputs = 4 * latent + (model.obs_size if encode_observation else 0)
+        inputs = signal_size(signal, model) + 2 * latent
+        inputs += model.obs_size if encode_observation else 0
         self.trunk = Highway(inputs, width=width, depth=depth, key=trunk_key)
-        self.heads = eqx.nn.Linear(width, 4 * latent, key=head_key)
-        self.rule, self.normalise = rule, normalise
+        self.heads = _heads(width, latent, gate_bias, key=head_key)
+        self.rule, self.normalise, self.signal = rule, normalise, signal
         self.normalise_mean, self.encode_observation = normalise_mean, encode_observation
         self.sizes = (model.obs_size, latent)
 
@@ -145,8 +155,8 @@ class LearnedUpdate(AbstractUpdate):
         """One call of the network (Eq. 13)."""
         estimate, gradient = jax.lax.stop_gradient((estimate, gradient))
         assert isinstance(estimate, DiagonalGaussian) and isinstance(gradient, DiagonalGaussian)
-        terms = [gradient.mean, gradient.log_var, estimate.mean, estimate.log_var]
-        inputs = [self.normalise(term) for term in terms]
+        signal = jax.lax.stop_gradient(self.signal(estimate, gradient, problem))
+        inputs = [self.normalise(term) for term in (*signal, estimate.mean, estimate.log_var)]
         if self.encode_observation:
             inputs.append(problem.x)
         outputs = jnp.split(self.heads(self.trunk(jnp.concatenate(inputs))), 4)
@@ -156,3 +166,13 @@ class LearnedUpdate(AbstractUpdate):
         if self.normalise_mean:
             mean = layer_norm(mean)
         return DiagonalGaussian(mean, jnp.clip(log_var, *LOG_VAR_RANGE)), memory
+
+
+def _heads(width: int, latent: int, gate_bias: float, *, key: Key[Array, ""]) -> eqx.nn.Linear:
+    """The linear map to two offsets and two gates."""
+    linear = eqx.nn.Linear(width, 4 * latent, key=key)
+    return eqx.tree_at(
+        lambda heads: heads.bias,
+        linear,
+        replace_fn=lambda bias: bias.at[2 * latent :].add(gate_bias),
+    )

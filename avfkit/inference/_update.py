@@ -64,7 +64,8 @@ class GradientUpdate(AbstractUpdate):
     def init(self, prior: AbstractGaussian) -> tuple[AbstractGaussian, Memory]:
         """The prior, within the family, and the optimizer's state."""
         estimate = self.family.of(prior)
-        return estimate, self.optimizer.init(_tree(estimate))
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
+            return estimate, self.optimizer.init(_tree(estimate))
 
     def update(
         self,
@@ -75,7 +76,8 @@ class GradientUpdate(AbstractUpdate):
     ) -> tuple[AbstractGaussian, Memory]:
         """One optimizer step on the parameters of q."""
         del problem
-        change, memory = self.optimizer.update(_tree(gradient), memory, _tree(estimate))
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
+            change, memory = self.optimizer.update(_tree(gradient), memory, _tree(estimate))
         return jax.tree.map(lambda old, step: old + step, estimate, change), memory
 
 
