@@ -8,14 +8,16 @@ from . import data as data
 from . import kalman as kalman
 from . import nn as nn
 from . import train as train
+from ._discretised import DiscretisedGaussian as DiscretisedGaussian
 from ._distributions import AbstractDistribution as AbstractDistribution
 from ._distributions import AbstractGaussian as AbstractGaussian
 from ._distributions import Bernoulli as Bernoulli
 from ._distributions import DiagonalGaussian as DiagonalGaussian
 from ._distributions import FullGaussian as FullGaussian
-from ._distributions import kl as kl
+from ._divergence import kl as kl
 from ._evaluation import Evaluation as Evaluation
 from ._evaluation import evaluate as evaluate
+from ._fivo import fivo as fivo
 from ._inference import AbstractFilter as AbstractFilter
 from ._inference import AbstractInference as AbstractInference
 from ._inference import AbstractPath as AbstractPath
@@ -27,6 +29,11 @@ from ._model import AbstractModel as AbstractModel
 from ._model import AbstractRecurrentModel as AbstractRecurrentModel
 from ._objectives import free_energy as free_energy
 from ._objectives import iwae as iwae
+from ._online import Online as Online
+from ._online import online_e_step_loss as online_e_step_loss
+from ._prediction import OneStep as OneStep
+from ._prediction import continuation as continuation
+from ._prediction import one_step as one_step
 from ._sample import sample as sample
 from ._trace import Trace as Trace
 from .inference import AbstractExpectation as AbstractExpectation
@@ -41,7 +48,11 @@ from .inference import KalmanSmoother as KalmanSmoother
 from .inference import LearnedUpdate as LearnedUpdate
 from .inference import MarginalFilter as MarginalFilter
 from .inference import MonteCarlo as MonteCarlo
+from .inference import RecurrentFilter as RecurrentFilter
+from .inference import Rematerialised as Rematerialised
 from .models import LDS as LDS
+from .models import SRNN as SRNN
+from .models import SVG as SVG
 from .models import VRNN as VRNN
 
 __version__ = "0.1.0"

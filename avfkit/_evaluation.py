@@ -1,5 +1,6 @@
 """Evaluation: the numbers papers report, with their units and both ways of averaging."""
 
+import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -10,8 +11,12 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from ._inference import AbstractInference
+from ._fivo import fivo
+from ._inference import AbstractFilter, AbstractInference
 from ._model import AbstractModel, prepare
+from ._objectives import iwae
+
+_BOUNDS = 2**31 - 1  # a number that no step has, for the key of the bounds
 
 
 class Evaluation(NamedTuple):
@@ -26,6 +31,14 @@ class Evaluation(NamedTuple):
             the prior prediction); empty for methods that do not iterate.
         standard_error: of `all_steps`, from the spread over sequences; NaN for one sequence.
         steps: number of scored steps.
+        bits_per_entry: total free energy over the number of observed entries in scored steps, over
+            ln 2: bits per sample of audio, per pixel, per key. For a density, not a probability
+            of bins, it depends on the units of x and may be negative.
+        iwae: the importance-weighted bound over all steps; `None` without `num_samples`.
+        iwae_standard_error: of `iwae`, as above.
+        fivo: the particle filter's bound over all steps; `None` without `num_samples`, and for
+            methods that are no filters.
+        fivo_standard_error: of `fivo`, as above.
     """
 
     all_steps: float
@@ -35,6 +48,11 @@ class Evaluation(NamedTuple):
     per_iteration: list[float]
     standard_error: float
     steps: int
+    bits_per_entry: float
+    iwae: float | None
+    iwae_standard_error: float | None
+    fivo: float | None
+    fivo_standard_error: float | None
 
 
 def evaluate(
@@ -44,40 +62,63 @@ def evaluate(
     *,
     key: Key[Array, ""],
     context: int = 0,
+    num_samples: int | None = None,
 ) -> Evaluation:
-    """Free energy per step of whole sequences, one sample each.
+    """Free energy per step of whole sequences, one sample each, and tighter bounds if wanted.
+
+    One batch is held at a time, and of each sequence only its sums are kept. A sequence's key is
+    `fold_in(key, i)`, with i its number in the data set: for filters, neither the size of the
+    batches, nor their order, nor padding changes a result beyond rounding.
 
     Args:
         model: the generative model.
         inference: how its latents are inferred.
         batches: objects with `x` `[batch, time, obs]` and `observed` `[batch, time(, obs)]`; steps
-            at which nothing is observed are not counted.
+            at which nothing is observed are not counted. If they have `indices` `[batch]`, as those
+            of `data.evaluation_batches`, these number the sequences; otherwise the sequences are
+            counted as they come.
         key: randomness; each sequence has its own.
         context: this many first steps condition and are not scored (1 in the AVF authors' code).
+        num_samples: paths and particles for `iwae` and `fivo`; memory grows with it.
 
     Raises:
         ValueError: there is nothing to score.
     """
-    sums: list[tuple] = []
+    parts: list[dict[str, np.ndarray]] = []
     for batch in batches:
-        first = sum(len(parts[0]) for parts in sums)
-        keys = jax.vmap(lambda i: jr.fold_in(key, i))(first + jnp.arange(len(batch.x)))
-        sums.append(_sequence_sums(model, inference, (batch.x, batch.observed), keys, context))
-    if not sums:
+        counted = sum(len(part["steps"]) for part in parts) + np.arange(len(batch.x))
+        numbers = jnp.asarray(getattr(batch, "indices", counted))
+        keys = jax.vmap(lambda i: jr.fold_in(key, i))(numbers)
+        options = (context, num_samples)
+        sums = _sequence_sums(model, inference, (batch.x, batch.observed), keys, options)
+        parts.append({name: np.asarray(values) for name, values in sums.items()})
+    if not parts:
         raise ValueError("batches is empty; expected at least one batch of sequences.")
-    recon, kl, iterations, steps = (np.concatenate(parts) for parts in zip(*sums, strict=True))
-    scored = steps > 0
-    if not scored.any():
+    sums = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if not sums["steps"].any():
         raise ValueError(f"no step is scored: all are missing, or within the context of {context}.")
-    energy, count = recon + kl, steps.sum()
+    return _summary(sums)
+
+
+def _summary(sums: dict[str, np.ndarray]) -> Evaluation:
+    steps, energy = sums["steps"], sums["reconstruction"] + sums["kl"]
+    scored, count = steps > 0, steps.sum()
+    bounds: dict[str, Any] = {}
+    for name in ("iwae", "fivo"):
+        nats = sums.get(name)
+        bounds[name] = None if nats is None else float(nats.sum() / count)
+        error = None if nats is None else _standard_error(nats, steps)
+        bounds[f"{name}_standard_error"] = error
     return Evaluation(
         all_steps=float(energy.sum() / count),
         mean_of_sequences=float(np.mean(energy[scored] / steps[scored])),
-        reconstruction=float(recon.sum() / count),
-        kl=float(kl.sum() / count),
-        per_iteration=[float(total / count) for total in iterations.sum(0)],
+        reconstruction=float(sums["reconstruction"].sum() / count),
+        kl=float(sums["kl"].sum() / count),
+        per_iteration=[float(total / count) for total in sums["iterations"].sum(0)],
         standard_error=_standard_error(energy, steps),
         steps=int(count),
+        bits_per_entry=float(energy.sum() / sums["entries"].sum() / math.log(2)),
+        **bounds,
     )
 
 
@@ -98,22 +139,43 @@ def _sequence_sums(
     inference: AbstractInference,
     batch: tuple[Array, Array],
     keys: Key[Array, " batch"],
-    context: int,
-) -> tuple[
-    Float[Array, " batch"],
-    Float[Array, " batch"],
-    Float[Array, "batch iterations"],
-    Int[Array, " batch"],
-]:
-    def one(x: Array, observed: Array, key: Key[Array, ""]) -> tuple[Array, Array, Array, Array]:
+    options: tuple[int, int | None],
+) -> dict[str, Array]:
+    """Nats and counts of each sequence of a batch, over its scored steps."""
+
+    def one(x: Array, observed: Array, key: Key[Array, ""]) -> dict[str, Array]:
         x, observed = prepare(model, x, observed)
         trace = inference.infer(model, x, observed, key=key)
-        scored = jnp.any(observed, axis=-1) & (jnp.arange(len(x)) >= context)
-        total = (
-            jnp.where(scored, trace.reconstruction, 0.0).sum(),
-            jnp.where(scored, trace.kl, 0.0).sum(),
-            jnp.where(scored[:, None], trace.iterations, 0.0).sum(0),
-        )
-        return *total, scored.sum()
+        scored = jnp.any(observed, axis=-1) & (jnp.arange(len(x)) >= options[0])
+        return {
+            "reconstruction": jnp.where(scored, trace.reconstruction, 0.0).sum(),
+            "kl": jnp.where(scored, trace.kl, 0.0).sum(),
+            "iterations": jnp.where(scored[:, None], trace.iterations, 0.0).sum(0),
+            "steps": scored.sum(),
+            "entries": jnp.sum(observed & scored[:, None]),
+            **_bounds((model, inference), x, observed, *options, key=jr.fold_in(key, _BOUNDS)),
+        }
 
     return jax.vmap(one)(*batch, keys)
+
+
+def _bounds(
+    pair: tuple[AbstractModel, AbstractInference],
+    x: Array,
+    observed: Array,
+    context: int,
+    num_samples: int | None,
+    *,
+    key: Key[Array, ""],
+) -> dict[str, Float[Array, ""]]:
+    """The bounds of one sequence in nats, those that are wanted and possible."""
+    bounds = [iwae, fivo] if isinstance(pair[1], AbstractFilter) else [iwae]
+    if num_samples is None:
+        return {}
+    if len(x) <= context:  # nothing is scored, which a bound refuses
+        return {bound.__name__: jnp.zeros((), x.dtype) for bound in bounds}
+    settings: dict[str, Any] = {"num_samples": num_samples, "context": context}
+    return {
+        bound.__name__: bound(*pair, x, observed, key=bound_key, **settings)
+        for bound, bound_key in zip(bounds, jr.split(key), strict=False)
+    }

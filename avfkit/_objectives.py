@@ -1,7 +1,7 @@
 """What is minimised: one free energy for every model and every inference method.
 
 Reference: Marino, Cvitkovic and Yue (2018), Eq. 7-9, for the filtering free energy; Burda, Grosse
-and Salakhutdinov (2016) for the importance-weighted bound.
+and Salakhutdinov (2016) for the importance-weighted bound. The particle filter's bound is `fivo`.
 """
 
 import math
@@ -55,7 +55,7 @@ def free_energy(
     """
     trace = inference.infer(model, xs, observed, key=key, kl_weight=kl_weight)
     weight = jnp.asarray(kl_weight, trace.reconstruction.dtype)
-    terms = trace.reconstruction + weight * trace.kl + _e_step_gradient(trace)
+    terms = trace.reconstruction + weight * trace.kl + e_step_gradient(trace)
     return _scored(terms, context)
 
 
@@ -83,7 +83,7 @@ def iwae(
 
     def path(path_key: Key[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
         trace = inference.infer(model, xs, observed, key=path_key)
-        return _scored(trace.log_weight, context), _scored(_e_step_gradient(trace), context)
+        return _scored(trace.log_weight, context), _scored(e_step_gradient(trace), context)
 
     log_weights, e_steps = jax.vmap(path)(jr.split(key, num_samples))
     mean_weight = jax.nn.logsumexp(log_weights) - math.log(num_samples)
@@ -92,14 +92,19 @@ def iwae(
 
 def _scored(terms: Float[Array, " time"], context: int) -> Float[Array, ""]:
     """The sum over the steps after the context."""
-    if not 0 <= context < len(terms):
-        raise ValueError(
-            f"context is {context}; expected from 0 to {len(terms) - 1} for {len(terms)} steps."
-        )
+    check_scored(context, len(terms))
     return jnp.sum(terms[context:])
 
 
-def _e_step_gradient(trace: Trace) -> Float[Array, " time"]:
+def check_scored(context: int, length: int) -> None:
+    """Refuse a context that leaves nothing to score."""
+    if not 0 <= context < length:
+        raise ValueError(
+            f"context is {context}; expected from 0 to {length - 1} for {length} steps."
+        )
+
+
+def e_step_gradient(trace: Trace) -> Float[Array, " time"]:
     """Zero, with the gradient of the mean step free energy over the inference iterations."""
     updated = trace.iterations[:, 1:]
     if updated.shape[1] == 0:

@@ -9,7 +9,7 @@ from ._types import State
 
 
 def sample(
-    model: AbstractModel, length: int, *, key: Key[Array, ""]
+    model: AbstractModel, length: int, *, key: Key[Array, ""], state: State = None
 ) -> tuple[Float[Array, "time obs"], Float[Array, "time latent"]]:
     """Draw a sequence from the model, step by step (Eq. 1).
 
@@ -17,6 +17,8 @@ def sample(
         model: the generative model.
         length: number of steps, at least 1.
         key: randomness.
+        state: where to start: a state of this model; by default its first, `model.init()`. See
+            `continuation` for the state after a context.
 
     Returns:
         The observations and the latents they were drawn from.
@@ -33,4 +35,5 @@ def sample(
         x = model.likelihood(state, z).sample(key=x_key)
         return model.next(state, x, z), (x, z)
 
-    return jax.lax.scan(step, model.init(), step_keys(length, key=key))[1]
+    start = model.init() if state is None else state
+    return jax.lax.scan(step, start, step_keys(length, key=key))[1]

@@ -42,6 +42,79 @@ def test_context_and_missing_steps_are_not_counted():
     np.testing.assert_allclose(found.all_steps, float(terms[1:].sum()) / 4, rtol=1e-6)
 
 
+def test_no_grouping_and_no_padding_changes_a_result():
+    """The key of a sequence is its number in the data set, whatever batch it comes in."""
+    sequences = ragged([3, 9, 5, 7], 4)
+    sequences[1][4:6] = np.nan
+    sequences[3][2, 1] = np.nan
+    dataset = data.Dataset("d", sequences)
+    model, own = make("vrnn-gaussian", "own")
+    options = {"context": 1, "num_samples": 2}
+    one_at_a_time, pairs, whole = (
+        avfkit.evaluate(model, own, batches, key=KEY, **options)
+        for batches in (
+            data.evaluation_batches(dataset, 1),
+            data.evaluation_batches(dataset, 2, buckets=[16]),
+            [data.pad(dataset)],
+        )
+    )
+    for other in (pairs, whole):
+        for a, b in zip(one_at_a_time, other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9)
+    assert whole.steps == 24 - 2 - 4
+
+
+def test_sequences_without_numbers_are_counted():
+    model, own = make("vrnn-gaussian", "own")
+    first, second = ragged([4, 4], 4)
+    split = avfkit.evaluate(model, own, [data.pad([first]), data.pad([second])], key=KEY)
+    whole = avfkit.evaluate(model, own, [data.pad([first, second])], key=KEY)
+    np.testing.assert_allclose(split.all_steps, whole.all_steps, rtol=1e-9)
+
+
+def test_bits_are_per_observed_entry():
+    lds = random_lds(0, latent=2, obs=3)
+    kalman = avfkit.MarginalFilter(avfkit.KalmanFilter())
+    (xs,) = ragged([6], 3)
+    xs[4], xs[2, 1] = np.nan, np.nan
+    found = avfkit.evaluate(lds, kalman, [data.pad([xs])], key=KEY, context=1)
+    nats = float(avfkit.free_energy(lds, kalman, xs, key=KEY, context=1))
+    np.testing.assert_allclose(found.bits_per_entry, nats / (4 * 3 - 1) / np.log(2), rtol=1e-6)
+    assert (found.iwae, found.iwae_standard_error, found.fivo) == (None, None, None)
+
+
+def test_bounds_are_ordered_and_carry_their_spread():
+    lds = random_lds(0, latent=2, obs=3)
+    own = avfkit.DirectFilter.create(lds, width=5, depth=1, key=KEY)
+    batch = data.pad(ragged([3, 5, 4] * 20, 3))
+    exact = avfkit.evaluate(lds, avfkit.KalmanSmoother(), [batch], key=KEY, num_samples=2)
+    found = avfkit.evaluate(lds, own, [batch], key=KEY, num_samples=8)
+    assert exact.fivo is None and exact.fivo_standard_error is None
+    assert exact.iwae is not None and found.iwae is not None and found.fivo is not None
+    assert exact.iwae < found.iwae < found.all_steps and exact.iwae < found.fivo < found.all_steps
+    assert exact.iwae_standard_error > 0.0
+    log_p = [float(avfkit.iwae(lds, avfkit.KalmanSmoother(), x, s, key=KEY, num_samples=1))
+             for x, s in zip(batch.x[:3], batch.observed[:3], strict=True)]  # fmt: skip
+    few = avfkit.evaluate(
+        lds, avfkit.KalmanSmoother(), [data.Batch(batch.x[:3], batch.observed[:3])],
+        key=KEY, num_samples=1,
+    )  # fmt: skip
+    np.testing.assert_allclose(few.iwae, sum(log_p) / 12, rtol=1e-9)
+    residual = np.array(log_p) - np.array([3, 5, 4]) * sum(log_p) / 12
+    error = np.sqrt((residual**2).sum() * 3 / 2) / 12
+    np.testing.assert_allclose(few.iwae_standard_error, error, rtol=1e-6)
+
+
+def test_a_sequence_within_the_context_adds_nothing_to_a_bound():
+    lds = random_lds(0, latent=2, obs=3)
+    long, short = ragged([4, 1], 3)
+    options = {"key": KEY, "num_samples": 2, "context": 1}
+    both = avfkit.evaluate(lds, avfkit.KalmanFilter(), [data.pad([long]), data.pad([short])],
+                           **options)  # fmt: skip
+    alone = avfkit.evaluate(lds, avfkit.KalmanFilter(), [data.pad([long])], **options)
+    assert (both.iwae, both.fivo, both.steps) == (alone.iwae, alone.fivo, alone.steps)
+
+
 def test_nothing_to_score_is_said():
     lds = random_lds(0, latent=2, obs=3)
     kalman = avfkit.KalmanFilter()

@@ -4,6 +4,8 @@ from avfkit.train._checkpoint import CheckpointError as CheckpointError
 from avfkit.train._checkpoint import load as load
 from avfkit.train._checkpoint import read_header as read_header
 from avfkit.train._checkpoint import save as save
+from avfkit.train._dropout import Drop as Drop
+from avfkit.train._dropout import with_dropout as with_dropout
 from avfkit.train._fit import Fit as Fit
 from avfkit.train._fit import fit as fit
 from avfkit.train._losses import batch_loss as batch_loss

@@ -69,7 +69,8 @@ def fit(
     Args:
         tree: what to train, usually (model, inference). Its arrays are copied, never consumed.
         loss: `loss(tree, batch, *, key, step)` -> (scalar, dict of scalars to log). See
-            `batch_loss`.
+            `batch_loss`. A third value is a tree that takes the place of the current one before
+            the update is added: for a loss that itself learns, such as `online_e_step_loss`.
         data: `data(step)` -> batch, a pytree of NumPy arrays; a pure function of the step, counted
             from 0. Each shape of batch compiles once.
         optimizer: any optax optimizer; `optax.multi_transform` gives two learning rates.

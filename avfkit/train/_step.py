@@ -15,8 +15,12 @@ from avfkit.train._leaves import copied
 from avfkit.train._mesh import Devices, replicate
 from avfkit.train._metrics import RESERVED
 
-Loss: TypeAlias = Callable[..., tuple[Any, dict[str, Any]]]
-"""`loss(tree, batch, *, key, step)` -> (scalar to minimise, dict of scalars to log)."""
+Loss: TypeAlias = Callable[..., tuple[Any, ...]]
+"""`loss(tree, batch, *, key, step)` -> (scalar to minimise, dict of scalars to log).
+
+A third value, if there is one, is a tree like the first argument. It takes the place of the current
+tree before the optimizer's update is added: for a loss that learns something by itself.
+"""
 
 Advance: TypeAlias = Callable[..., tuple[Any, dict[str, Any]]]
 """`advance((batch, key), state)` -> (next state, metrics); the state is consumed."""
@@ -97,16 +101,18 @@ def make_step(loss: Loss, optimizer: optax.GradientTransformation, devices: Devi
     def advance(inputs: tuple[PyTree, Key[Array, ""]], state: State) -> tuple[State, dict]:
         batch, key = inputs
 
-        def objective(tree: PyTree) -> tuple[Array, dict[str, Array]]:
+        def objective(tree: PyTree) -> tuple[Array, tuple[dict[str, Array], PyTree]]:
             key_now = jr.fold_in(key, state.step)
-            return _checked(*loss(tree, batch, key=key_now, step=state.step))
+            value, metrics, *learned = loss(tree, batch, key=key_now, step=state.step)
+            return _checked(value), (_arrays(metrics), _like(tree, *learned))
 
-        (value, metrics), grads = eqx.filter_value_and_grad(objective, has_aux=True)(state.tree)
+        values, grads = eqx.filter_value_and_grad(objective, has_aux=True)(state.tree)
+        value, (metrics, learned) = values
         params = eqx.filter(state.tree, eqx.is_inexact_array)
         with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
             updates, opt_state = optimizer.update(grads, state.opt_state, params, value=value)
-            tree = eqx.apply_updates(state.tree, updates)
-        wrong = ~(jnp.isfinite(value) & _all_finite(updates))
+            tree = eqx.apply_updates(eqx.combine(learned, state.tree), updates)
+        wrong = ~(jnp.isfinite(value) & _all_finite((updates, learned)))
         fault = _first(state.fault, wrong, state.step, value)
         state = State(tree, opt_state, state.step + jnp.array(1, jnp.int32), fault)
         return replicate(state, devices), {"loss": value, **metrics}
@@ -139,17 +145,41 @@ def _first(
 
 
 def _all_finite(updates: PyTree) -> Bool[Array, ""]:
-    finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(updates)]
+    leaves = jax.tree.leaves(eqx.filter(updates, eqx.is_inexact_array))
+    finite = [jnp.all(jnp.isfinite(leaf)) for leaf in leaves]
     return jnp.all(jnp.array(finite))
 
 
-def _checked(value: Any, metrics: dict[str, Any]) -> tuple[Array, dict[str, Array]]:
+def _checked(value: Any) -> Array:
     if jnp.shape(value) != ():
         raise ValueError(f"loss returned an array of shape {value.shape}, expected a scalar.")
+    return value
+
+
+def _arrays(metrics: dict[str, Any]) -> dict[str, Array]:
     for name, metric in metrics.items():
         if name in (*RESERVED, "loss"):
             raise ValueError(f"loss returned a metric named {name!r}, which fit writes itself.")
         if jnp.shape(metric) != ():
             shape = jnp.shape(metric)
             raise ValueError(f"metric {name!r} has shape {shape}, expected a scalar.")
-    return value, {name: jnp.asarray(metric) for name, metric in metrics.items()}
+    return {name: jnp.asarray(metric) for name, metric in metrics.items()}
+
+
+def _like(tree: PyTree, learned: PyTree = None) -> PyTree:
+    """The arrays of the tree that a loss returned, if any; elsewhere `None`."""
+    arrays = eqx.filter(tree, eqx.is_array)
+    if learned is None:
+        return jax.tree.map(lambda leaf: None, arrays)
+    learned = eqx.filter(learned, eqx.is_array)
+    if _shapes(learned) != _shapes(arrays):
+        raise ValueError(
+            "loss returned a tree whose arrays differ in number, shape or dtype from those of the "
+            "tree it was given."
+        )
+    return learned
+
+
+def _shapes(tree: PyTree) -> tuple[Any, list[tuple]]:
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]

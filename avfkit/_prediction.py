@@ -1,0 +1,136 @@
+"""What comes next: continuations after a context, and one-step predictions.
+
+Both infer a path, put the model into the states along it, and ask the model. A filter's states are
+the ones it went through itself; for any other method the model replays the drawn path.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.random as jr
+from jaxtyping import Array, Bool, Float, Key
+
+from ._inference import AbstractFilter, AbstractInference
+from ._model import AbstractModel, impute, prepare, step_keys
+from ._sample import sample
+from ._trace import Trace
+from ._types import Observations, Observed, State
+
+
+class OneStep(NamedTuple):
+    """What the model expects to see at each step, before and after it has looked.
+
+    Attributes:
+        prediction: the mean of p(x_t | z_t, past) at the mean of the prior, in the units of x.
+        reconstruction: the same at the mean of q_t.
+    """
+
+    prediction: Float[Array, "time obs"]
+    reconstruction: Float[Array, "time obs"]
+
+
+def continuation(
+    model: AbstractModel,
+    inference: AbstractInference,
+    xs: Observations,
+    length: int,
+    observed: Observed = None,
+    *,
+    key: Key[Array, ""],
+) -> tuple[Float[Array, "time obs"], Float[Array, "time latent"]]:
+    """Draw one future of a sequence: infer the past, then sample on (Eq. 1).
+
+    Args:
+        model: the generative model.
+        inference: how the latents of the context are inferred; one path is drawn.
+        xs: the context; NaN means missing.
+        length: number of steps to draw, at least 1.
+        observed: which steps or entries of the context were observed; all if `None`.
+        key: randomness. Another key gives another past and another future.
+
+    Returns:
+        The observations and the latents of the future, `length` steps each.
+
+    Raises:
+        ValueError: `length` is below 1, or `xs` or `observed` is malformed.
+    """
+    path_key, future_key = jr.split(key)
+    _, _, state = _infer(model, inference, xs, observed, key=path_key)
+    return sample(model, length, key=future_key, state=state)
+
+
+def one_step(
+    model: AbstractModel,
+    inference: AbstractInference,
+    xs: Observations,
+    observed: Observed = None,
+    *,
+    key: Key[Array, ""],
+) -> OneStep:
+    """Predictions and reconstructions along one inferred path (Fig. 3 of the AVF paper).
+
+    Where nothing was observed the two agree. For the reconstruction after k inference iterations
+    give an `IterativeFilter` with `stop_after=k`; with the same key the predictions of the first
+    step are the same, later ones follow their own path.
+
+    Args:
+        model: the generative model.
+        inference: how the latents are inferred.
+        xs: the observations; NaN means missing.
+        observed: which steps or entries were observed; all if `None`.
+        key: randomness of the path.
+
+    Returns:
+        Means of the likelihood, `[time, obs]` each.
+
+    Raises:
+        ValueError: `xs` or `observed` is malformed.
+    """
+    trace, states, _ = _infer(model, inference, xs, observed, key=key)
+
+    def expected(state: State, z: Float[Array, " latent"]) -> Float[Array, " obs"]:
+        return model.likelihood(state, z).mean
+
+    means = trace.prior.mean, trace.posterior.mean
+    return OneStep(*(jax.vmap(expected)(states, mean) for mean in means))
+
+
+def _infer(
+    model: AbstractModel,
+    inference: AbstractInference,
+    xs: Observations,
+    observed: Observed,
+    *,
+    key: Key[Array, ""],
+) -> tuple[Trace, State, State]:
+    """A trace, the model's state before each of its steps, and the state after the last."""
+    xs, observed = prepare(model, xs, observed)
+    if isinstance(inference, AbstractFilter):
+        return _follow(model, inference, xs, observed, key=key)
+    path_key, replay_key, last_key = jr.split(key, 3)
+    trace = inference.infer(model, xs, observed, key=path_key)
+    states = model.states(xs, observed, trace.z, key=replay_key)
+    state = jax.tree.map(lambda leaf: leaf[-1], states)
+    filled = impute(model.likelihood(state, trace.z[-1]), xs[-1], observed[-1], key=last_key)
+    return trace, states, model.next(state, filled, trace.z[-1])
+
+
+def _follow(
+    model: AbstractModel,
+    filter: AbstractFilter,
+    xs: Float[Array, "time obs"],
+    observed: Bool[Array, "time obs"],
+    *,
+    key: Key[Array, ""],
+) -> tuple[Trace, State, State]:
+    """`infer`, with the states that the filter went through: they hold what it imputed."""
+
+    def body(loop: tuple, inputs: tuple) -> tuple[tuple, tuple[Trace, State]]:
+        x, seen, step_key = inputs
+        after, trace = filter.step(model, loop, x, seen, key=step_key)
+        return after, (trace, loop[0])
+
+    start = (model.init(), filter.init(model))
+    inputs = (xs, observed, step_keys(len(xs), key=key))
+    (state, _), (trace, states) = jax.lax.scan(body, start, inputs)
+    return trace, states, state
