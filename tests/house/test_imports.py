@@ -11,8 +11,8 @@ from house.layers import AVFKIT, layer_violations, notebook_code, private_uses
 
 ROOT = Path(__file__).parents[2]
 OPTIONAL = {
-    *("anywidget", "avfkit_widgets", "dynamax", "ipywidgets", "matplotlib"),
-    *("music21", "plotly", "pooch", "tqdm"),
+    *("anywidget", "avfkit_experiments", "avfkit_widgets", "click", "dynamax", "ipywidgets"),
+    *("matplotlib", "music21", "plotly", "pooch", "tqdm", "av", "PIL", "sklearn", "soundfile"),
 }
 LOADED = "import sys, {package}; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
 
@@ -67,11 +67,12 @@ def test_layer_check_sees_an_unknown_part(tmp_path: Path) -> None:
     assert layer_violations(tmp_path, "toy", AVFKIT) == expected
 
 
-SOURCES = sorted([*ROOT.glob("widgets/**/*.py"), *ROOT.glob("book/**/*.ipynb")])
+USERS = ("widgets/**/*.py", "experiments/avfkit_experiments/**/*.py", "book/**/*.ipynb")
+SOURCES = sorted(path for pattern in USERS for path in ROOT.glob(pattern))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT).as_posix())
-def test_widgets_and_book_use_public_names_only(path: Path) -> None:
+def test_widgets_experiments_and_book_use_public_names_only(path: Path) -> None:
     code = notebook_code(path) if path.suffix == ".ipynb" else path.read_text()
     assert private_uses(ast.parse(code), "avfkit") == []
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted([*ROOT.glob("avfkit/**/*.py"), *ROOT.glob("widgets/avfkit_widgets/**/*.py")])
+PACKAGES = ("avfkit", "widgets/avfkit_widgets", "experiments/avfkit_experiments")
+SOURCES = sorted(path for package in PACKAGES for path in ROOT.glob(f"{package}/**/*.py"))
 MAX_FILE, MAX_FUNCTION, MAX_POSITIONAL = 250, 30, 5
 
 

@@ -1,0 +1,59 @@
+"""What a preset is: a model, its own filter, an update network, data, and a recipe."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from avfkit import AbstractFilter, AbstractModel
+from avfkit.data import Dataset, Score, Splits
+
+from ._recipe import Recipe
+
+Kind: TypeAlias = Literal["speech", "music", "video"]
+Baseline: TypeAlias = Callable[[Dataset, Dataset], Score]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """An experiment without its inference method, seed and place.
+
+    Attributes:
+        name: as the command line knows it.
+        title: model and data, for tables.
+        kind: of the data, which decides in what format samples are written.
+        model: `model(key=key)` makes the model.
+        own: `own(model, key=key)` makes the model's own filter.
+        load: `load(folder)` gives the data; `None` stands for the loader's usual places.
+        recipe: how it is trained.
+        data: what the data are, in words.
+        differs: in what it differs from the paper.
+        update: settings of AVF's `LearnedUpdate`.
+        changes: for each inference ("own", "avf", "vfem"), settings of the recipe that differ.
+        iterations: K of "avf" and "vfem", unless told otherwise.
+        vfem_rate: the learning rate of variational filtering EM's Adam in the E-step.
+        baselines: trivial models of the data, by name.
+        window: width of a level of the data, where the likelihood gives the probability of one.
+        prepare: `prepare(model, train)` sets initial weights from the training part.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    model: Callable[..., AbstractModel]
+    own: Callable[..., AbstractFilter]
+    load: Callable[[str | Path | None], Splits]
+    recipe: Recipe
+    data: str
+    differs: str
+    update: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    iterations: Mapping[str, int] = field(default_factory=lambda: {"avf": 1, "vfem": 10})
+    vfem_rate: float = 0.1
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    window: float | None = None
+    prepare: Callable[[Any, Dataset], AbstractModel] | None = None
+
+    def recipe_for(self, inference: str) -> Recipe:
+        """The recipe with what this inference method changes in it."""
+        return replace(self.recipe, **self.changes.get(inference, {}))

@@ -1,0 +1,141 @@
+"""One training run of any (model, inference) on any data: train, score, write down."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.random as jr
+
+import avfkit
+from avfkit import train as training
+from avfkit.data import Splits
+
+from ._crops import crops
+from ._loss import learner, trained
+from ._preset import Baseline
+from ._provenance import checksum, provenance, write_json
+from ._recipe import Recipe
+from ._scores import baseline_scores, report, score
+
+_VALIDATION_KEY, _TEST_KEY = 0, 1
+
+
+class Outcome(NamedTuple):
+    """What a run gave: `result.json` as a dict, and the trained (model, inference)."""
+
+    result: dict[str, Any]
+    tree: tuple
+
+
+def run(
+    tree: tuple,
+    splits: Splits,
+    recipe: Recipe,
+    *,
+    folder: str | Path,
+    seed: int,
+    name: str = "run",
+    command: str = "",
+    hyperparameters: Mapping[str, Any] | None = None,
+    paths: int = 1,
+    baselines: Mapping[str, Baseline] | None = None,
+    progress: training.AbstractProgress = training.NoProgress(),  # noqa: B008 - immutable
+) -> Outcome:
+    """Trains, stops early by the validation part, scores the whole test part, writes the result.
+
+    The folder gets `checkpoint.avfkit` and `metrics.jsonl` as the run goes on, and at the end
+    `weights.avfkit` and `result.json`. The same call made again resumes, and ends the same.
+
+    Args:
+        tree: (model, inference), untrained.
+        splits: the data.
+        recipe: how to train.
+        folder: where the run lives; one that belongs to another run is refused.
+        seed: of the order of the data, the crops and the sampled paths.
+        name: for tables of results.
+        command: what one types to do it again.
+        hyperparameters: what one needs to build the tree again; kept with the weights.
+        paths: sampled paths of each sequence in a training step.
+        baselines: trivial models to score beside.
+        progress: how to show the run.
+
+    Raises:
+        CheckpointError: the folder belongs to another run.
+        FloatingPointError: the training diverged.
+    """
+    folder, facts = Path(folder), _facts(splits)
+    known = dict(hyperparameters or {})
+    identity = {**known, "paths": paths, "seed": seed, "data": facts["sha256"]}
+    fitted = _fit(tree, splits, recipe, identity, folder=folder, progress=progress)
+    best = trained(fitted.tree)
+    training.save(folder / "weights.avfkit", best, hyperparameters=known)
+    began = time.perf_counter()
+    result = {"name": name, **known, **_test(best, splits, recipe, baselines or {})}
+    evaluation = time.perf_counter() - began
+    seconds = {"training": fitted.history[-1]["seconds"], "evaluation": evaluation}
+    result |= {"recipe": asdict(recipe), "steps_done": fitted.step}
+    result["compile_seconds"] = round(fitted.compile_seconds, 2)
+    result["provenance"] = provenance(command, seed, seconds) | {"data": facts}
+    write_json(folder / "result.json", result)
+    return Outcome(result, best)
+
+
+def _fit(
+    tree: tuple,
+    splits: Splits,
+    recipe: Recipe,
+    identity: Mapping[str, Any],
+    **options: Any,
+) -> training.Fit:
+    settings = asdict(recipe)
+    if not recipe.cosine:  # then the first steps do not know how many will follow
+        del settings["steps"]
+    carried, loss = learner(tree, recipe, identity["paths"])
+
+    def validate(current: Any) -> float:
+        key = jr.key(_VALIDATION_KEY)
+        part = splits.valid
+        return score(trained(current), part, key=key, batch_size=recipe.score_batch).all_steps
+
+    return training.fit(
+        carried,
+        loss,
+        crops(splits.train, recipe, identity["seed"]),
+        optimizer=recipe.optimizer(),
+        num_steps=recipe.steps,
+        key=jr.key(identity["seed"]),
+        hyperparameters={**identity, "recipe": settings},
+        validate=validate,
+        validate_every=min(recipe.validate_every, recipe.steps),
+        patience=recipe.patience or None,
+        checkpoint_every=recipe.validate_every,
+        log_every=min(20, recipe.validate_every),
+        **options,
+    )
+
+
+def _test(
+    tree: tuple, splits: Splits, recipe: Recipe, baselines: Mapping[str, Baseline]
+) -> dict[str, Any]:
+    def of(part: Any, context: int = 0) -> avfkit.Evaluation:
+        size, key = recipe.score_batch, jr.key(_TEST_KEY)
+        return score(tree, part, key=key, batch_size=size, context=context)
+
+    published = of(splits.test, 1) if splits.test.lengths.max() > 1 else None
+    return {
+        "test": report(of(splits.test), published),
+        "valid": report(of(splits.valid), None),
+        "baselines": baseline_scores(baselines, splits),
+    }
+
+
+def _facts(splits: Splits) -> dict[str, Any]:
+    parts = {"train": splits.train, "valid": splits.valid, "test": splits.test}
+    return {
+        "name": splits.train.name,
+        "sequences": {name: len(part) for name, part in parts.items()},
+        "steps": {name: part.num_steps for name, part in parts.items()},
+        "sha256": checksum(splits),
+    }

@@ -1,0 +1,98 @@
+"""Samples as files one can hear or see: wav for speech, MIDI for music, GIF for video."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+import avfkit
+from avfkit import data
+from avfkit.data import Dataset
+
+from ._preset import Kind
+
+SUFFIX: Mapping[Kind, str] = {"speech": ".wav", "music": ".mid", "video": ".gif"}
+LENGTH: Mapping[Kind, int] = {"speech": 160, "music": 64, "video": 40}
+_RATE = 16_000.0  # samples per second
+_FRAMES_PER_SECOND = 12.0
+_LOUDEST = 0.9
+
+
+def write_samples(
+    path: str | Path,
+    kind: Kind,
+    tree: tuple,
+    *,
+    length: int | None = None,
+    given: Float[np.ndarray, "time obs"] | None = None,
+    key: Key[Array, ""],
+) -> Path:
+    """Draws one sequence from a trained model and writes it.
+
+    Args:
+        path: the file; its suffix must fit the kind of data, and is added if there is none.
+        kind: "speech", "music" or "video".
+        tree: (model, inference); inference is asked only if something is given.
+        length: steps to draw; by default some seconds.
+        given: a context to filter and to go on from; it is written too, before what is drawn.
+        key: randomness.
+
+    Returns:
+        The path that was written.
+
+    Raises:
+        ValueError: the suffix does not fit.
+    """
+    path = Path(path) if Path(path).suffix else Path(path).with_suffix(SUFFIX[kind])
+    if path.suffix != SUFFIX[kind]:
+        raise ValueError(f"path ends in {path.suffix!r}; {kind} is written as {SUFFIX[kind]!r}.")
+    model, inference = tree
+    length = LENGTH[kind] if length is None else length
+    if given is None:
+        xs = np.asarray(avfkit.sample(model, length, key=key)[0])
+    else:
+        context = jnp.asarray(given, float)
+        drawn = avfkit.continuation(model, inference, context, length, key=key)[0]
+        xs = np.concatenate([given, np.asarray(drawn)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _WRITERS[kind](path, xs)
+    return path
+
+
+def context_of(dataset: Dataset, sequence: int, length: int) -> Float[np.ndarray, "time obs"]:
+    """The first steps of a sequence.
+
+    Raises:
+        ValueError: there is no such sequence, or it is shorter.
+    """
+    if not 0 <= sequence < len(dataset):
+        raise ValueError(f"sequence is {sequence}; expected from 0 to {len(dataset) - 1}.")
+    steps = int(dataset.lengths[sequence])
+    if length > steps:
+        raise ValueError(f"context is {length}; sequence {sequence} has {steps} steps.")
+    return np.asarray(dataset.sequences[sequence][:length])
+
+
+def _music(path: Path, xs: np.ndarray) -> None:
+    data.to_midi(xs, path)
+
+
+def _speech(path: Path, xs: np.ndarray) -> None:
+    wave = np.nan_to_num(xs).reshape(-1)
+    data.to_wav(path, wave * (_LOUDEST / max(float(np.abs(wave).max()), 1e-6)), _RATE)
+
+
+def _video(path: Path, xs: np.ndarray) -> None:
+    side = round(xs.shape[1] ** 0.5)
+    film = np.clip(np.nan_to_num(xs), 0.0, 1.0).reshape(len(xs), side, side)
+    data.to_gif(path, film, _FRAMES_PER_SECOND)
+
+
+_WRITERS: Mapping[str, Callable[[Path, Any], None]] = {
+    "music": _music,
+    "speech": _speech,
+    "video": _video,
+}

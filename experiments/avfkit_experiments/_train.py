@@ -1,0 +1,226 @@
+"""Train a preset, and come back to it: evaluate trained weights again."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax.random as jr
+
+import avfkit
+from avfkit import train as training
+from avfkit.data import Splits
+
+from ._inference import make_tree
+from ._preset import Preset
+from ._provenance import provenance, write_json
+from ._run import Outcome, run
+from ._scores import report, score
+
+_TOLERANCE = 0.01  # of the width of a level: 2 nats in a step of 200 samples
+_WORDS = {"own": "own filter", "avf": "AVF", "vfem": "VF-EM"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one chooses about a run of a preset.
+
+    Attributes:
+        inference: "own", "avf" or "vfem".
+        iterations: K; by default the preset's. The own filter has none.
+        samples: for "avf" and "vfem" those of the E-step's expectation; for "own" sampled paths of
+            each sequence in a training step.
+        seed: of everything random.
+        detached: train "own" in AVF's detached EM scheme instead of end to end.
+        steps: training steps; by default the recipe's.
+        settings: changes of the recipe, such as `"weight_decay=0.1"`.
+    """
+
+    inference: str = "own"
+    iterations: int | None = None
+    samples: int = 1
+    seed: int = 0
+    detached: bool = False
+    steps: int | None = None
+    settings: tuple[str, ...] = ()
+
+    def of(self, preset: Preset) -> dict[str, Any]:
+        """What one needs to build the pair again, JSON of the weights' header.
+
+        Raises:
+            ValueError: iterations of an own filter, a detached iterative one, or a number below 1.
+        """
+        iterations = self.iterations
+        if self.inference == "own" and iterations:
+            raise ValueError(f"iterations is {iterations}; the own filter does not iterate.")
+        if self.inference != "own" and self.detached:
+            raise ValueError(f"detached is for the own filter; {self.inference} always is.")
+        if iterations is None or self.inference == "own":
+            iterations = preset.iterations.get(self.inference, 0)
+        for name, number in (("iterations", iterations), ("samples", self.samples)):
+            if number < 1 and not (name == "iterations" and self.inference == "own"):
+                raise ValueError(f"{name} is {number}; expected at least 1.")
+        return {
+            "preset": preset.name,
+            "inference": self.inference,
+            "iterations": iterations,
+            "samples": self.samples,
+            "detached": self.detached,
+            "seed": self.seed,
+        }
+
+    def command(self, preset: Preset) -> str:
+        """What one types to do it again."""
+        known = self.of(preset)
+        names = ["inference", *([] if self.inference == "own" else ["iterations"]), "samples"]
+        words = [f"--{name} {known[name]}" for name in [*names, "seed"]]
+        words += ["--detached"] if self.detached else []
+        words += [f"--steps {self.steps}"] if self.steps else []
+        words += [f"--set {text}" for text in self.settings]
+        return " ".join(["avfkit train", preset.name, *words])
+
+
+def train(
+    preset: Preset,
+    choice: Choice,
+    *,
+    folder: str | Path,
+    data: str | Path | None = None,
+    progress: training.AbstractProgress = training.NoProgress(),  # noqa: B008 - immutable
+) -> Outcome:
+    """Trains a preset, or goes on with it, scores the test set and writes `result.json`.
+
+    Args:
+        preset: what to train.
+        choice: how to infer, and which seed.
+        folder: where the run lives.
+        data: the folder of the data; by default the loader's usual places.
+        progress: how to show the run.
+
+    Raises:
+        CheckpointError: the folder belongs to another run.
+        FileNotFoundError: the data are not there; the message says what to do.
+        ValueError: a choice that cannot be.
+    """
+    known = choice.of(preset)
+    recipe = preset.recipe_for(choice.inference).changed(choice.settings)
+    recipe = recipe if choice.steps is None else replace(recipe, steps=choice.steps)
+    splits = preset.load(data)
+    model, inference = build(preset, known)
+    _check_data(preset, model, splits)
+    if preset.prepare is not None:
+        model = preset.prepare(model, splits.train)
+    return run(
+        (model, inference),
+        splits,
+        recipe,
+        folder=folder,
+        seed=choice.seed,
+        name=f"{preset.title}, {_words(known)}",
+        command=choice.command(preset),
+        hyperparameters=known,
+        paths=choice.samples if choice.inference == "own" else 1,
+        baselines=preset.baselines,
+        progress=progress,
+    )
+
+
+def build(preset: Preset, known: Mapping[str, Any]) -> tuple:
+    """The untrained (model, inference) that a header of weights describes."""
+    options = {name: known[name] for name in ("iterations", "samples", "detached")}
+    return make_tree(preset, known["inference"], **options, key=jr.key(known["seed"]))
+
+
+def restore(
+    folder: str | Path, presets: Mapping[str, Preset]
+) -> tuple[Preset, dict[str, Any], tuple]:
+    """The preset, the choices and the trained (model, inference) of a run's folder.
+
+    Raises:
+        FileNotFoundError: the folder holds no weights.
+        ValueError: the weights are of no known preset.
+        CheckpointError: the weights are damaged, or of another version of their preset.
+    """
+    path = Path(folder) / "weights.avfkit"
+    if not path.exists():
+        raise FileNotFoundError(f"{folder} holds no weights.avfkit; expected a run that ended.")
+    known = training.read_header(path)["hyperparameters"]
+    if known.get("preset") not in presets:
+        raise ValueError(f"{path} is of the preset {known.get('preset')!r}, which is not known.")
+    preset = presets[known["preset"]]
+    return preset, known, training.load(path, build(preset, known))
+
+
+def evaluate(
+    folder: str | Path,
+    presets: Mapping[str, Preset],
+    *,
+    data: str | Path | None = None,
+    iterations: int | None = None,
+    samples: int | None = None,
+    bounds: int | None = None,
+) -> dict[str, Any]:
+    """Scores trained weights on the whole test set again, and writes `evaluation-*.json` beside.
+
+    Args:
+        folder: of a run that ended.
+        presets: the known ones, by name.
+        data: the folder of the data.
+        iterations: another K, of a learned or gradient update.
+        samples: another number of samples in the E-step.
+        bounds: samples of the IWAE and FIVO bounds.
+
+    Raises:
+        ValueError: another K or number of samples for an own filter.
+    """
+    began = time.perf_counter()
+    preset, known, (model, inference) = restore(folder, presets)
+    changes = {"iterations": iterations, "samples": samples}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    tree = (model, _changed(inference, changes))
+    size = preset.recipe_for(known["inference"]).score_batch
+    found = score(tree, preset.load(data).test, key=jr.key(1), batch_size=size, bounds=bounds)
+    known = {**known, **changes}
+    bounded = "" if bounds is None else f" --bounds {bounds}"
+    words = "".join(f" --{name} {value}" for name, value in changes.items())
+    seconds = {"evaluation": time.perf_counter() - began}
+    result = {
+        "name": f"{preset.title}, {_words(known)}",
+        **known,
+        "test": report(found, None),
+        "provenance": provenance(f"avfkit evaluate RUN{words}{bounded}", known["seed"], seconds),
+    }
+    marks = f"k{known['iterations']}-s{known['samples']}" + (f"-b{bounds}" if bounds else "")
+    write_json(Path(folder) / f"evaluation-{marks}.json", result)
+    return result
+
+
+def _check_data(preset: Preset, model: Any, splits: Splits) -> None:
+    """Of one width, and of the levels whose probability the preset's likelihood gives."""
+    train = splits.train
+    if train.obs_size != model.obs_size:
+        found, expected = train.obs_size, model.obs_size
+        raise ValueError(f"{train.name} has {found} columns; {preset.name} expects {expected}.")
+    if preset.window and train.window and abs(train.window / preset.window - 1.0) > _TOLERANCE:
+        raise ValueError(
+            f"{train.name} has levels of {train.window:.7g}; {preset.name} expects "
+            f"{preset.window:.7g}: its nats would not be those of this data."
+        )
+
+
+def _changed(inference: Any, changes: Mapping[str, int]) -> Any:
+    if changes and not isinstance(inference, avfkit.IterativeFilter):
+        raise ValueError(f"{next(iter(changes))} cannot change: the own filter does not iterate.")
+    if "iterations" in changes:
+        inference = replace(inference, num_iterations=changes["iterations"])
+    if "samples" in changes:
+        inference = replace(inference, expectation=avfkit.MonteCarlo(changes["samples"]))
+    return inference
+
+
+def _words(known: Mapping[str, Any]) -> str:
+    words = _WORDS[known["inference"]] + (", detached" if known["detached"] else "")
+    if known["inference"] != "own":
+        words += f", {known['iterations']} iteration{'s' * (known['iterations'] > 1)}"
+    return words + (f", {known['samples']} samples" if known["samples"] > 1 else "")

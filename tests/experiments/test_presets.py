@@ -1,0 +1,65 @@
+"""The presets are the papers' sizes: parameter counts against the AVF authors' networks.
+
+Counted by instantiating the authors' modules. Three differences are in the terms below: their LSTM
+has two bias vectors where ours has one (4 H fewer for each layer); their SRNN lists a first latent
+z_0 with phi, which never learns; their SVG's decoder has channels for skip connections that it
+multiplies by zero, and the frame encoder counts with phi for the own filter.
+"""
+
+import pytest
+
+from avfkit_experiments import parameter_counts
+from avfkit_experiments.presets import PRESETS
+
+SKIPS = 3 * 3 * (512 * 512 + 256 * 256 + 128 * 128 + 64 * 64)
+ENCODER = 22_649_282 - 13_960_834  # theta of AVF less theta of the baseline
+COUNTS = {
+    # preset: theta, phi of the own filter, phi of AVF; the authors' number and our difference
+    "vrnn-timit": (31_649_600 - 4 * 2000, 2_252_400, 5_379_872),
+    "srnn-timit": (7_328_656 - 4 * 1024, 1_152_768 - 256, 6_297_856 - 256),
+    **{
+        f"srnn-{name}": (1_264_388 - 4 * 300, 294_800 - 100, 3_741_172 - 100)
+        for name in ("jsb", "nottingham", "musedata", "piano-midi")
+    },
+    "svg-kth": (
+        22_649_282 - SKIPS - 3 * 4 * 256,
+        9_347_392 - ENCODER - 4 * 256,
+        8_393_728,
+    ),
+}
+STAND_INS = {
+    *("vrnn-timit-sample", "srnn-timit-sample", "vrnn-speech-commands"),
+    *("vrnn-jsb", "svg-films", "svg-moving-digits"),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_parameter_counts(name):
+    theta, own, avf = COUNTS[name]
+    assert parameter_counts(PRESETS[name], "own") == (theta, own)
+    assert parameter_counts(PRESETS[name], "avf") == (theta, avf)
+
+
+def test_the_encoder_is_what_the_authors_count_with_phi():
+    from equinox import filter_eval_shape
+    from jax import random, tree
+
+    model = filter_eval_shape(lambda key: PRESETS["svg-kth"].model(key=key), random.key(0))
+    arrays = [leaf for leaf in tree.leaves(model.encoder) if getattr(leaf, "size", None)]
+    assert sum(leaf.size for leaf in arrays) == ENCODER
+
+
+def test_names():
+    paper = set(COUNTS)
+    assert set(PRESETS) == {f"{n}{end}" for n in paper | STAND_INS for end in ("", "-small")}
+    assert all(preset.name == name for name, preset in PRESETS.items())
+
+
+@pytest.mark.parametrize("name", sorted({*STAND_INS, *COUNTS}))
+def test_the_twin_is_smaller(name):
+    small, large = (PRESETS[n] for n in (f"{name}-small", name))
+    for inference in ("own", "avf"):
+        assert sum(parameter_counts(small, inference)) < sum(parameter_counts(large, inference))
+    assert parameter_counts(small, "vfem")[1] == 0
+    assert small.recipe.steps < large.recipe.steps
+    assert small.kind == large.kind

@@ -1,0 +1,85 @@
+"""Recipes, the moving average, transposition."""
+
+from dataclasses import asdict
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from avfkit.data import Dataset
+from avfkit_experiments import Recipe
+from avfkit_experiments._average import Averaged, averaging
+from avfkit_experiments._crops import crops, shifted
+
+RECIPE = Recipe(steps=10)
+
+
+def test_settings_are_read_by_their_kind():
+    texts = ["steps=5", "length=none", "cosine=TRUE", "phi_rate=1e-4", "length=7"]
+    expected = {"steps": 5, "cosine": True, "phi_rate": 1e-4, "length": 7}
+    assert asdict(RECIPE.changed(texts)) == asdict(RECIPE) | expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("steps=many", "steps is 'many'; expected a number."),
+        ("cosine=1", "cosine is '1'; expected true or false."),
+        ("steps=0", "steps is 0; expected at least 1."),
+        ("clip=-1", "clip is -1.0; expected 0 or more."),
+        ("average=1", "average is 1.0; expected from 0 to below 1."),
+    ],
+)
+def test_bad_settings(text, message):
+    with pytest.raises(ValueError) as error:
+        RECIPE.changed([text])
+    assert str(error.value) == message
+
+
+def test_the_average_follows_the_live_tree():
+    optimizer = averaging(optax.sgd(0.1), 0.9)
+    tree = Averaged({"w": jnp.array(1.0)}, {"w": jnp.array(1.0)})
+    state = optimizer.init(tree)
+    live = average = 1.0
+    for step in range(200):
+        gradient = Averaged({"w": 2.0 * tree.live["w"]}, {"w": jnp.array(0.0)})
+        updates, state = optimizer.update(gradient, state, tree)
+        tree = optax.apply_updates(tree, updates)
+        live -= 0.1 * 2.0 * live
+        kept = min(0.9, (1 + step) / (10 + step))
+        average = kept * average + (1 - kept) * live
+    assert np.isclose(tree.live["w"], live) and np.isclose(tree.average["w"], average)
+
+
+@pytest.fixture(autouse=True)
+def _mixed_types():
+    import jax
+
+    with jax.numpy_dtype_promotion("standard"):  # as `fit` calls an optimizer
+        yield
+
+
+def test_theta_and_phi_have_their_own_rate():
+    optimizer = RECIPE.changed(["theta_rate=0.1", "phi_rate=0.001"]).optimizer()
+    tree = (jnp.ones(2), jnp.ones(3))
+    steps, _ = optimizer.update(tree, optimizer.init(tree), tree)
+    assert np.allclose(steps[0], -0.1) and np.allclose(steps[1], -0.001)
+
+
+def test_notes_move_and_fall_off():
+    roll = np.zeros((2, 88))
+    roll[0, [0, 40, 87]] = 1
+    for semitones, keys in ((0, [0, 40, 87]), (1, [1, 41]), (-2, [38, 85])):
+        assert np.flatnonzero(shifted(roll, semitones)[0]).tolist() == keys
+
+
+def test_crops_are_transposed_as_a_function_of_the_step():
+    roll = np.zeros((6, 88))
+    roll[:, 40] = 1
+    recipe = RECIPE.changed(["transpose=3", "length=4", "batch_size=64"])
+    schedule = crops(Dataset("one note", (roll,)), recipe, 0)
+    heard = schedule(5).x.argmax(-1)
+    assert set(heard[:, 0].tolist()) == set(range(37, 44))
+    assert (heard == heard[:, :1]).all()
+    assert (schedule(5).x == schedule(5).x).all() and (schedule(5).x != schedule(6).x).any()
