@@ -60,8 +60,8 @@ def vrnn_jsb(*, small: bool = False) -> Preset:
         data="JSB Chorales: 229/76/77 chorales, quarter notes, 88 keys",
         differs="not in the paper; AVF also reads x_t; dropout, weight decay and averaged weights",
         recipe=_regularised(800 if small else 1_400),
-        changes={"avf": {"steps": 1_200 if small else 2_400}},
-        update={"width": 128, "rule": learned_step, "encode_observation": True},
+        changes={"avf": {"steps": 1_200 if small else 1_800}},
+        update={"width": 256, "rule": learned_step, "encode_observation": True},
         baselines=_BASELINES,
         prepare=_output_bias,
     )

@@ -60,7 +60,7 @@ def srnn_timit_sample(*, small: bool = False) -> Preset:
 
 def _vrnn(name: str, title: str, small: bool, *, window: str, **where: Any) -> Preset:
     sizes = _VRNN_SMALL if small else _VRNN_PAPER
-    own = {"width": 128, "depth": 2} if small else {"width": 500, "depth": 4}
+    own = {"width": 256, "depth": 1} if small else {"width": 500, "depth": 4}
     head = partial(DiscretisedGaussianHead, window=_WINDOW[window], centred=False)
     update = {"rule": learned_step, "normalise_mean": True, "gate_bias": _GATE_BIAS}
     return Preset(
@@ -107,7 +107,7 @@ def _srnn(name: str, title: str, small: bool, *, window: str, epoch: int, **wher
 
 
 _VRNN_PAPER = {"latent": 200, "hidden_size": 2000, "width": 500, "obs_width": 600, "depth": 4}
-_VRNN_SMALL = {"latent": 32, "hidden_size": 256, "width": 128, "obs_width": 256, "depth": 2}
+_VRNN_SMALL = {"latent": 128, "hidden_size": 256, "width": 256, "obs_width": 400, "depth": 1}
 _SRNN_PAPER = {"latent": 256, "hidden_size": 1024}
 _SRNN_SMALL = {"latent": 32, "hidden_size": 256}
 
@@ -132,13 +132,15 @@ def _avf_rates(**options: Any) -> dict[str, dict[str, Any]]:
 
 def _small_recipe() -> Recipe:
     return Recipe(
-        steps=1_000,
+        steps=2_400,
         batch_size=16,
         length=_LENGTH,
+        theta_rate=3e-3,
+        phi_rate=3e-3,
         cosine=True,
         clip=100.0,
         validate_every=100,
-        patience=5,
+        patience=6,
         score_batch=20,
     )
 
