@@ -140,7 +140,7 @@ def _small_recipe() -> Recipe:
         cosine=True,
         clip=100.0,
         validate_every=100,
-        patience=6,
+        patience=5,
         score_batch=20,
     )
 

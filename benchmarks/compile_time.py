@@ -1,0 +1,130 @@
+"""How long the training step of each model of the AVF paper takes to compile.
+
+Claim: under 60 seconds each on two cores, at the paper's sizes. Run from the repository's root:
+
+    python benchmarks/compile_time.py
+
+On a busy machine look at the processor seconds of tracing and compiling, of all threads together.
+Nothing is run: the step of `fit` (loss, gradient, Adam, donated state) is traced and compiled for
+the shapes of a batch. The compilation cache is off.
+
+Writes `benchmarks/results/compile_time.json`.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+from measure import provenance, write
+
+import avfkit
+from avfkit import train
+
+SPEECH = partial(avfkit.nn.DiscretisedGaussianHead, window=1.8190742e-3)
+KEY = jr.key(0)
+
+
+class Batch(eqx.Module):
+    """What `batch_loss` reads."""
+
+    x: jax.Array
+    observed: jax.Array
+
+
+def vrnn_timit() -> avfkit.AbstractModel:
+    """Speech, half a second of 200-sample steps."""
+    sizes = dict(hidden_size=2000, width=500, obs_width=600, depth=4)
+    return avfkit.VRNN(200, 200, **sizes, head=SPEECH, key=KEY)
+
+
+def srnn_timit() -> avfkit.AbstractModel:
+    """Speech."""
+    form = dict(embed_depth=0, latent_context=False)
+    return avfkit.SRNN(200, 256, hidden_size=1024, width=512, depth=2, head=SPEECH, key=KEY, **form)
+
+
+def srnn_music() -> avfkit.AbstractModel:
+    """Piano rolls."""
+    form = dict(embed_depth=0, latent_context=False)
+    sizes = dict(hidden_size=300, width=500, depth=1, likelihood_depth=2)
+    return avfkit.SRNN(88, 100, **sizes, **form, key=KEY)
+
+
+def svg_kth() -> avfkit.AbstractModel:
+    """Video, 64 x 64 pixels, with the VGG backbone."""
+    return avfkit.SVG((64, 64), 512, backbone="vgg", key=KEY)
+
+
+# model, K, depth of the update network, batch, steps
+PRESETS: dict[str, tuple[Callable, int, int, int, int]] = {
+    "vrnn-timit": (vrnn_timit, 2, 2, 64, 40),
+    "srnn-timit": (srnn_timit, 1, 2, 64, 40),
+    "srnn-jsb": (srnn_music, 5, 2, 16, 25),
+    "srnn-nottingham": (srnn_music, 1, 2, 16, 25),
+    "svg-kth": (svg_kth, 1, 1, 20, 20),
+}
+
+
+def seconds(name: str, own: bool) -> dict[str, float]:
+    """Seconds to trace and to compile one preset, with AVF or with the model's own filter."""
+    build, num_iterations, depth, batch, steps = PRESETS[name]
+    tree = tree_of(build, num_iterations, depth, own)
+    data = Batch(jnp.zeros((batch, steps, tree[0].obs_size)), jnp.ones((batch, steps), bool))
+    optimizer, loss = optax.adam(1e-4), train.batch_loss(avfkit.free_energy)
+
+    @eqx.filter_jit(donate="all-except-first")
+    def advance(inputs: tuple, state: tuple) -> tuple:
+        batch, key = inputs
+        tree, opt_state = state
+        grads = eqx.filter_grad(lambda tree: loss(tree, batch, key=key, step=jnp.array(0))[0])(tree)
+        updates, opt_state = optimizer.update(grads, opt_state)
+        return eqx.apply_updates(tree, updates), opt_state
+
+    opt_state = optimizer.init(eqx.filter(tree, eqx.is_inexact_array))
+    began, cpu = time.perf_counter(), time.process_time()
+    lowered = advance.lower((data, KEY), (tree, opt_state))
+    traced = time.perf_counter()
+    lowered.compile()
+    ended, cpu = time.perf_counter(), time.process_time() - cpu
+    return {
+        "trace": round(traced - began, 1),
+        "compile": round(ended - traced, 1),
+        "processor": round(cpu, 1),
+    }
+
+
+def tree_of(build: Callable, num_iterations: int, depth: int, own: bool) -> tuple:
+    """A model and a filter for it."""
+    model = build()
+    if own and isinstance(model, avfkit.SVG):
+        return model, avfkit.RecurrentFilter.create(model, hidden_size=256, key=KEY)
+    if own:
+        return model, avfkit.DirectFilter.create(model, width=500, depth=4, key=KEY)
+    update = avfkit.LearnedUpdate(model, width=1024, depth=depth, key=KEY)
+    return model, avfkit.IterativeFilter(update, num_iterations)
+
+
+def main() -> None:
+    """Compile everything once and write the seconds."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("presets", nargs="*", default=list(PRESETS), help="which; all by default")
+    names = parser.parse_args().presets
+    jax.config.update("jax_enable_compilation_cache", False)
+    result: dict[str, Any] = {"claim": {"seconds": 60}, "provenance": provenance("optax")}
+    for name in names:
+        for method, own in (("avf", False), ("own", True)):
+            found = seconds(name, own)
+            print(f"{name:16} {method} {found}", flush=True)
+            result.setdefault(name, {})[method] = found
+        write("compile_time", result)
+
+
+if __name__ == "__main__":
+    main()

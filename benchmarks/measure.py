@@ -1,0 +1,93 @@
+"""What the speed benchmarks share: timing competitors in turn, and saying what was measured on."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def interleaved(
+    competitors: Mapping[str, Callable[[], Any]], rounds: int
+) -> dict[str, dict[str, list[float]]]:
+    """Time competitors in turn, so that a noisy machine is equally unkind to all of them.
+
+    Args:
+        competitors: functions that do one unit of work and wait for its end. Each is called once
+            before the clock starts.
+        rounds: number of turns.
+
+    Returns:
+        For each competitor the milliseconds of each turn: `wall`, and `cpu` of all threads.
+    """
+    times: dict[str, dict[str, list[float]]] = {}
+    for name, work in competitors.items():
+        work()
+        times[name] = {"wall": [], "cpu": []}
+    for _ in range(rounds):
+        for name, work in competitors.items():
+            cpu, wall = time.process_time(), time.perf_counter()
+            work()
+            times[name]["wall"].append(1e3 * (time.perf_counter() - wall))
+            times[name]["cpu"].append(1e3 * (time.process_time() - cpu))
+    return times
+
+
+def summary(times: list[float]) -> dict[str, float]:
+    """Median and range, in milliseconds."""
+    return {
+        "median_ms": round(statistics.median(times), 1),
+        "min_ms": round(min(times), 1),
+        "max_ms": round(max(times), 1),
+    }
+
+
+def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
+    """How many times longer `slow` takes than `fast`, turn by turn: median and range."""
+    each = [a / b for a, b in zip(slow, fast, strict=True)]
+    return {
+        "median": round(statistics.median(each), 2),
+        "min": round(min(each), 2),
+        "max": round(max(each), 2),
+    }
+
+
+def provenance(*packages: str) -> dict[str, Any]:
+    """What was measured on: versions, processor, load before the run."""
+    names = ("avfkit", "jax", "jaxlib", "equinox", *packages)
+    return {
+        "versions": {name: version(name) for name in names},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processor": processor(),
+        "device": jax.devices()[0].device_kind,
+        "cores": os.cpu_count(),
+        "load_before": round(os.getloadavg()[0], 1),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+    }
+
+
+def processor() -> str:
+    """The processor's instruction set, as far as matrix products care."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return platform.processor()
+    known = ("avx2", "avx512f", "avx512_bf16", "amx_tile")
+    return " ".join([name for name in known if name in flags])
+
+
+def write(name: str, result: dict[str, Any]) -> None:
+    """Print a result and keep it under `benchmarks/results`."""
+    text = json.dumps(result, indent=2)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(text + "\n")
+    print(text)
