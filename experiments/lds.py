@@ -29,7 +29,7 @@ from avfkit_experiments._provenance import provenance, write_json
 RESULTS = Path(__file__).parents[1] / "results" / "lds"
 SNRS = (0.1, 1.0, 10.0)  # state noise over observation noise
 STATE_NOISE, LATENT, OBS, LENGTH = 0.1, 3, 6, 60
-ITERATIONS = {"avf": 5, "vfem": 100}
+ITERATIONS = {"avf": 5, "vfem": 150}
 
 
 def world(snr: float) -> avfkit.LDS:
@@ -78,7 +78,7 @@ def avf(model: avfkit.LDS, *, steps: int, seed: int) -> avfkit.MarginalFilter:
 def vfem(model: avfkit.LDS, snr: float) -> avfkit.MarginalFilter:
     """Variational filtering EM: Adam on mean and log-variance."""
     del model, snr
-    rate = optax.exponential_decay(0.3, 1, 0.95)
+    rate = optax.exponential_decay(0.3, 1, 0.97)
     update = avfkit.GradientUpdate(optax.adam(rate))
     return avfkit.MarginalFilter(
         avfkit.IterativeFilter(update, ITERATIONS["vfem"], avfkit.Cubature())
