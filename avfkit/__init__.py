@@ -20,8 +20,6 @@ from ._evaluation import evaluate as evaluate
 from ._fivo import fivo as fivo
 from ._inference import AbstractFilter as AbstractFilter
 from ._inference import AbstractInference as AbstractInference
-from ._inference import AbstractPath as AbstractPath
-from ._inference import AbstractSmoother as AbstractSmoother
 from ._inference import StepProblem as StepProblem
 from ._model import AbstractLatentLDS as AbstractLatentLDS
 from ._model import AbstractMarkovModel as AbstractMarkovModel
@@ -35,6 +33,8 @@ from ._prediction import OneStep as OneStep
 from ._prediction import continuation as continuation
 from ._prediction import one_step as one_step
 from ._sample import sample as sample
+from ._smoother import AbstractPath as AbstractPath
+from ._smoother import AbstractSmoother as AbstractSmoother
 from ._trace import Trace as Trace
 from .inference import AbstractExpectation as AbstractExpectation
 from .inference import AbstractUpdate as AbstractUpdate

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from ._fivo import fivo
-from ._inference import AbstractFilter, AbstractInference
+from ._inference import AbstractInference
 from ._model import AbstractModel, prepare
 from ._objectives import iwae
 
@@ -169,9 +169,10 @@ def _bounds(
     key: Key[Array, ""],
 ) -> dict[str, Float[Array, ""]]:
     """The bounds of one sequence in nats, those that are wanted and possible."""
-    bounds = [iwae, fivo] if isinstance(pair[1], AbstractFilter) else [iwae]
     if num_samples is None:
         return {}
+    bounds = [iwae] if pair[1].joint else []
+    bounds += [fivo] if pair[1].stepper else []
     if len(x) <= context:  # nothing is scored, which a bound refuses
         return {bound.__name__: jnp.zeros((), x.dtype) for bound in bounds}
     settings: dict[str, Any] = {"num_samples": num_samples, "context": context}

@@ -88,12 +88,12 @@ def fivo(
 
 
 def _checked(filter: AbstractInference) -> AbstractFilter:
-    if isinstance(filter, AbstractFilter):
-        return filter
+    if filter.stepper is not None:
+        return filter.stepper
     raise TypeError(
         "fivo needs a filter (a subclass of AbstractFilter), which proposes step by step; "
         f"{type(filter).__name__} is not one. Use IterativeFilter or DirectFilter, or iwae, which "
-        "serves every method."
+        "serves every method that draws a joint path."
     )
 
 

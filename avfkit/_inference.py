@@ -62,6 +62,19 @@ class StepProblem(eqx.Module):
 class AbstractInference(eqx.Module):
     """Anything that turns a model and a sequence into a trace."""
 
+    @property
+    @abstractmethod
+    def joint(self) -> bool:
+        """Whether the trace's z is one draw of the whole path.
+
+        Its log-weights may then be added up over time: without it there is no `iwae`.
+        """
+
+    @property
+    @abstractmethod
+    def stepper(self) -> "AbstractFilter | None":
+        """The filter that goes step by step along its own path, if there is one."""
+
     @abstractmethod
     def infer(
         self,
@@ -95,6 +108,16 @@ class AbstractFilter(AbstractInference):
     """
 
     through_past: eqx.AbstractVar[bool]
+
+    @property
+    def joint(self) -> bool:
+        """Yes: each draw depends on those before it."""
+        return True
+
+    @property
+    def stepper(self) -> "AbstractFilter":
+        """Itself."""
+        return self
 
     @abstractmethod
     def init(self, model: AbstractModel) -> Carry:
@@ -168,56 +191,6 @@ class AbstractFilter(AbstractInference):
     def _past(self, drawn: Float[Array, " size"]) -> Float[Array, " size"]:
         """What later steps may see of a draw: with its gradient or without."""
         return drawn if self.through_past else jax.lax.stop_gradient(drawn)
-
-
-class AbstractPath(eqx.Module):
-    """A distribution over whole latent paths, as a chain of conditionals."""
-
-    @abstractmethod
-    def sample(self, *, key: Key[Array, ""]) -> Float[Array, "time latent"]:
-        """One joint draw of z_1..T."""
-
-    @abstractmethod
-    def conditionals(self, zs: Float[Array, "time latent"]) -> AbstractGaussian:
-        """q(z_t | z_<t, x) at each step along a path (arrays carry a leading time axis)."""
-
-
-class AbstractSmoother(AbstractInference):
-    """Infers all latents from the whole sequence at once: sample a path, then replay the model."""
-
-    @abstractmethod
-    def path(
-        self,
-        model: AbstractModel,
-        xs: Float[Array, "time obs"],
-        observed: Bool[Array, "time obs"],
-    ) -> AbstractPath:
-        """The approximate posterior over paths, after checking that it fits the model."""
-
-    def infer(
-        self,
-        model: AbstractModel,
-        xs: Observations,
-        observed: Observed = None,
-        *,
-        key: Key[Array, ""],
-        kl_weight: Float[Array, ""] | float = 1.0,
-    ) -> Trace:
-        """Draw a path from the posterior and let the model replay it."""
-        del kl_weight
-        xs, observed = prepare(model, xs, observed)
-        path_key, replay_key = jr.split(key)
-        path = self.path(model, xs, observed)
-        zs = path.sample(key=path_key)
-        states = model.states(xs, observed, zs, key=replay_key)
-
-        def reconstruct(state: State, z: Array, x: Array, seen: Array) -> Float[Array, ""]:
-            return -model.likelihood(state, z).log_prob(x, seen)
-
-        reconstruction = jax.vmap(reconstruct)(states, zs, xs, observed)
-        prior = jax.vmap(model.prior)(states)
-        none = jnp.zeros((len(xs), 0), xs.dtype)
-        return Trace(zs, path.conditionals(zs), prior, reconstruction, none)
 
 
 def select(

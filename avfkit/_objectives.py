@@ -76,8 +76,14 @@ def iwae(
     E-step, as in `free_energy`.
 
     Raises:
+        TypeError: the method draws no joint path, as `MarginalFilter`.
         ValueError: `num_samples` is below 1, or `context` leaves no step to score.
     """
+    if not inference.joint:
+        raise TypeError(
+            f"iwae needs a method that draws a joint path; {type(inference).__name__} draws from "
+            "each step's belief on its own. Use the filter inside it, or a smoother."
+        )
     if num_samples < 1:
         raise ValueError(f"num_samples is {num_samples}; expected at least 1.")
 

@@ -69,9 +69,9 @@ def one_step(
 ) -> OneStep:
     """Predictions and reconstructions along one inferred path (Fig. 3 of the AVF paper).
 
-    Where nothing was observed the two agree. For the reconstruction after k inference iterations
-    give an `IterativeFilter` with `stop_after=k`; with the same key the predictions of the first
-    step are the same, later ones follow their own path.
+    Of a filter the two agree where nothing was observed. For the reconstruction after k inference
+    iterations give an `IterativeFilter` with `stop_after=k`; with the same key the predictions
+    of the first step are the same, later ones follow their own path.
 
     Args:
         model: the generative model.
@@ -105,8 +105,8 @@ def _infer(
 ) -> tuple[Trace, State, State]:
     """A trace, the model's state before each of its steps, and the state after the last."""
     xs, observed = prepare(model, xs, observed)
-    if isinstance(inference, AbstractFilter):
-        return _follow(model, inference, xs, observed, key=key)
+    if inference.stepper is not None:
+        return _follow(model, inference.stepper, xs, observed, key=key)
     path_key, replay_key, last_key = jr.split(key, 3)
     trace = inference.infer(model, xs, observed, key=path_key)
     states = model.states(xs, observed, trace.z, key=replay_key)

@@ -31,7 +31,7 @@ def make(inference: str, seed: int) -> tuple:
     if inference == "own":
         return model, avfkit.RecurrentFilter.create(model, hidden_size=64, key=filter_key)
     update = avfkit.LearnedUpdate(model, width=128, encode_observation=True, key=filter_key)
-    return model, avfkit.IterativeFilter(update, num_iterations=1)
+    return model, avfkit.IterativeFilter(update, num_iterations=1)  # pyright: ignore[reportCallIssue]
 
 
 def main(out: str, *, inference: str = "own", steps: int = 3_000, seed: int = 0) -> dict:

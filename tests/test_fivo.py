@@ -160,7 +160,7 @@ def test_what_does_not_step_is_refused(problem, method):
     assert str(error.value) == (
         "fivo needs a filter (a subclass of AbstractFilter), which proposes step by step; "
         f"{type(method).__name__} is not one. Use IterativeFilter or DirectFilter, or iwae, which "
-        "serves every method."
+        "serves every method that draws a joint path."
     )
 
 

@@ -164,3 +164,13 @@ def test_a_context_that_leaves_nothing_is_named(problem, context):
     assert str(error.value) == f"context is {context}; expected from 0 to 6 for 7 steps."
     with pytest.raises(ValueError, match="^num_samples is 0; expected at least 1.$"):
         avfkit.iwae(lds, kalman, xs, key=KEY, num_samples=0)
+
+
+def test_beliefs_that_are_no_path_have_no_importance_weights(problem):
+    lds, xs, _ = problem
+    exact = avfkit.MarginalFilter(avfkit.KalmanFilter())
+    with pytest.raises(TypeError, match="^iwae needs a method that draws a joint path; Marginal"):
+        avfkit.iwae(lds, exact, xs, key=KEY, num_samples=2)
+    batch = avfkit.data.pad([np.asarray(xs)])
+    found = avfkit.evaluate(lds, exact, [batch], key=KEY, num_samples=2)
+    assert found.iwae is None and found.fivo is None

@@ -51,9 +51,12 @@ def sweep(path: Path) -> None:
     """Makes the folder of a file, and removes what a killed process left there in its stead."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f"{glob.escape(path.name)}.*{_PART}"):
-        newest = max(p.stat().st_mtime for p in (left, *left.rglob("*")))
+        try:
+            newest = max(p.stat().st_mtime for p in (left, *left.rglob("*")))
+        except FileNotFoundError:  # another process has just finished with it
+            continue
         if time.time() - newest > _FORGOTTEN:
-            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+            shutil.rmtree(left, True) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 @contextmanager

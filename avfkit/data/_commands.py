@@ -157,11 +157,13 @@ def _fetched(entry: Archive, kept: Path) -> Recordings:
     path = kept / entry.file
     if _index(entry, kept).exists():
         return _unpacked(entry, path, kept)
-    if not path.exists():
+    fetched = not path.exists()
+    if fetched:
         advice = "Pass folder= to use a copy of your own."
         download("Speech Commands", entry.url, path, sha256=entry.sha256, advice=advice)
     recordings = _unpacked(entry, path, kept)
-    path.unlink()
+    if fetched:  # an archive that was here before is its owner's
+        path.unlink(missing_ok=True)
     return recordings
 
 

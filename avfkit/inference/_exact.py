@@ -5,8 +5,9 @@ from jaxtyping import Array, Bool, Float, Key
 
 from .. import kalman
 from .._distributions import AbstractGaussian, FullGaussian
-from .._inference import AbstractFilter, AbstractPath, AbstractSmoother, StepProblem
+from .._inference import AbstractFilter, StepProblem
 from .._model import AbstractLatentLDS, AbstractModel
+from .._smoother import AbstractPath, AbstractSmoother
 from .._types import Carry
 from ..nn import LinearGaussian
 from ._path import GaussMarkov

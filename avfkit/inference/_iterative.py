@@ -18,12 +18,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key
 
 from .._distributions import AbstractGaussian
 from .._inference import AbstractFilter, StepProblem
 from .._model import AbstractModel
 from .._types import Carry
+from ._detached import fix
 from ._expectation import AbstractExpectation, MonteCarlo
 from ._update import AbstractUpdate
 
@@ -71,7 +72,7 @@ class IterativeFilter(AbstractFilter):
             q_t, and F_t before and after each iteration. The free energy after iteration i carries
             the gradient of that iteration in the update rule's parameters.
         """
-        fixed = _detach(problem)
+        fixed = fix(problem)
         estimate, memory = self.update.init(fixed.prior)
         keys = jr.split(key, self.num_iterations + 1)
         first, gradient = self._evaluate(fixed, estimate, keys[0])
@@ -81,7 +82,7 @@ class IterativeFilter(AbstractFilter):
             estimate, gradient, memory = loop
             proposal, memory = self.update.update(estimate, gradient, memory, fixed)
             proposal = self._keep(index, estimate, proposal)
-            improved = _detach(proposal)
+            improved = fix(proposal)
             energy, gradient = self._evaluate(fixed, improved, iteration_key)
             return (improved, gradient, memory), _with_gradient(energy, gradient, proposal)
 
@@ -112,11 +113,6 @@ def _with_gradient(
     This spares the reverse pass a second walk through the decoder: dF/dlambda was computed for the
     next iteration anyway.
     """
-    products = jax.tree.map(lambda g, e: jnp.sum(g * e), _detach(gradient), estimate)
+    products = jax.tree.map(lambda g, e: jnp.sum(g * e), fix(gradient), estimate)
     inner = sum(jax.tree.leaves(products))
     return jax.lax.stop_gradient(energy) + (inner - jax.lax.stop_gradient(inner))
-
-
-def _detach(tree: PyTree) -> PyTree:
-    arrays, rest = eqx.partition(tree, eqx.is_array)
-    return eqx.combine(jax.lax.stop_gradient(arrays), rest)

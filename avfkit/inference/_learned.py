@@ -23,7 +23,7 @@ from .._distributions import AbstractGaussian, DiagonalGaussian
 from .._inference import StepProblem
 from .._model import AbstractModel
 from ..nn import LOG_VAR_RANGE, Highway
-from ._signals import gradients, signal_size
+from ._signals import gradients, signal_sizes
 from ._update import AbstractUpdate, Memory
 
 
@@ -118,13 +118,15 @@ class LearnedUpdate(AbstractUpdate):
         Fresh gates are near sigmoid(`gate_bias`).
         """
         latent = model.latent_size
-        if latent == 1 and (normalise is layer_norm or normalise_mean):
+        sizes = signal_sizes(signal, model)
+        if 1 in (latent, *sizes) and (normalise is layer_norm or (normalise_mean and latent == 1)):
             raise ValueError(
-                "latent_size is 1; layer normalisation over one entry erases it. Use "
-                "normalise=signed_log and normalise_mean=False."
+                f"the latent has {latent} entries and the signal's parts {sizes}; layer "
+                "normalisation over one entry erases it. Use normalise=signed_log and "
+                "normalise_mean=False."
             )
         trunk_key, head_key = jax.random.split(key)
-        inputs = signal_size(signal, model) + 2 * latent
+        inputs = sum(sizes) + 2 * latent
         inputs += model.obs_size if encode_observation else 0
         self.trunk = Highway(inputs, width=width, depth=depth, key=trunk_key)
         self.heads = _heads(width, latent, gate_bias, key=head_key)

@@ -35,6 +35,15 @@ class MarginalFilter(AbstractInference):
 
     filter: AbstractFilter
 
+    @property
+    def joint(self) -> bool:
+        """No: z holds a draw from each belief on its own."""
+        return False
+
+    @property
+    def stepper(self) -> None:
+        """None: it carries moments, not a path."""
+
     def infer(
         self,
         model: AbstractModel,

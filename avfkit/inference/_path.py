@@ -5,7 +5,7 @@ from jaxtyping import Array, Float, Key
 
 from .. import kalman
 from .._distributions import AbstractGaussian, FullGaussian
-from .._inference import AbstractPath
+from .._smoother import AbstractPath
 
 
 class GaussMarkov(AbstractPath):

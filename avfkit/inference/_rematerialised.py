@@ -44,6 +44,16 @@ class Rematerialised(AbstractInference):
         if self.every is not None and self.every < 1:
             raise ValueError(f"every is {self.every}; expected at least 1 step.")
 
+    @property
+    def joint(self) -> bool:
+        """As the filter."""
+        return self.filter.joint
+
+    @property
+    def stepper(self) -> AbstractFilter:
+        """The filter itself."""
+        return self.filter
+
     def infer(
         self,
         model: AbstractModel,

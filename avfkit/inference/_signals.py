@@ -5,12 +5,18 @@ the error of the data back through the likelihood; the errors themselves leave t
 (Marino, Yue and Mandt 2018, section 4.1; Marino et al. 2018, section 3.2).
 """
 
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._distributions import AbstractGaussian, DiagonalGaussian
 from .._inference import StepProblem
 from .._model import AbstractModel
+
+_FLOOR = 1e-6
 
 
 def gradients(
@@ -24,23 +30,27 @@ def gradients(
 def errors(
     estimate: AbstractGaussian, gradient: AbstractGaussian, problem: StepProblem
 ) -> list[Float[Array, " size"]]:
-    """(x_t - mean) / sd of the likelihood at q's mean, and (q's mean - prior's mean) / prior's sd.
+    """(x_t - mean) / variance of the likelihood at q's mean, and of q's mean under the prior.
 
-    Missing entries of x_t have no error.
+    Missing entries of x_t have no error. Variances count as at least 1e-6, so that a Bernoulli
+    that is sure of itself has an error too.
     """
     del gradient
     predicted = problem.model.likelihood(problem.state, estimate.mean)
-    data = (problem.x - predicted.mean) / jnp.sqrt(predicted.variance)
-    latent = (estimate.mean - problem.prior.mean) / jnp.sqrt(problem.prior.variance)
+    data = (problem.x - predicted.mean) / jnp.maximum(predicted.variance, _FLOOR)
+    prior = problem.prior
+    latent = (estimate.mean - prior.mean) / jnp.maximum(prior.variance, _FLOOR)
     return [jnp.where(problem.observed, data, 0.0), latent]
 
 
-def signal_size(signal: object, model: AbstractModel) -> int:
-    """How many numbers a signal has.
+def signal_sizes(signal: Callable, model: AbstractModel) -> list[int]:
+    """How many numbers each part of a signal has."""
 
-    Raises:
-        ValueError: it is neither `gradients` nor `errors`.
-    """
-    if signal not in (gradients, errors):
-        raise ValueError(f"signal is {signal!r}; expected avfkit.inference.gradients or errors.")
-    return model.latent_size + (model.latent_size if signal is gradients else model.obs_size)
+    def parts(model: AbstractModel) -> list[Float[Array, " size"]]:
+        state, zeros = model.init(), jnp.zeros(model.latent_size)
+        q = DiagonalGaussian(zeros, zeros)
+        x, seen = jnp.zeros(model.obs_size), jnp.ones(model.obs_size, bool)
+        return signal(q, q, StepProblem(model, state, model.prior(state), x, seen, 1.0))
+
+    with jax.numpy_dtype_promotion("standard"):  # only shapes are read
+        return [len(part) for part in eqx.filter_eval_shape(parts, model)]

@@ -22,7 +22,7 @@ def mlp(
     *,
     key: Key[Array, ""],
 ) -> eqx.nn.MLP:
-    """`depth` layers of `width` units, each followed by the activation; none is the identity."""
+    """`depth` layers of `width` units, each followed by the activation."""
     return eqx.nn.MLP(
         in_size,
         width,

@@ -65,6 +65,8 @@ class ImageEncoder(eqx.Module):
         key: Key[Array, ""],
     ) -> None:
         """An encoder of grey images of `size` x `size` pixels, a power of two from 8 on."""
+        if code_size < 2:
+            raise ValueError(f"code_size is {code_size}; expected at least 2: it is normalised.")
         widths = _widths(size, backbone, channels)
         *keys, last_key = jr.split(key, len(widths) + 1)
         ends = zip([1, *widths[:-1]], widths, keys, range(len(widths)), strict=True)

@@ -58,7 +58,13 @@ def with_dropout(loss: Loss, drops: Sequence[Drop]) -> Loss:
             weight = drop.where(tree)
             mask = _mask(weight, drop, key=jr.fold_in(drop_key, index))
             tree = eqx.tree_at(drop.where, tree, weight * mask)
-        return loss(tree, batch, key=loss_key, step=step)
+        value, metrics, *learned = loss(tree, batch, key=loss_key, step=step)
+        if learned:
+            raise ValueError(
+                "loss returned a tree that it has learned; with dropout it would keep the masks. "
+                "Expected a loss that returns (scalar, metrics), such as that of batch_loss."
+            )
+        return value, metrics
 
     return dropped
 

@@ -91,7 +91,8 @@ class Run(eqx.Module):
             if done % plan.log_every == 0:
                 check_finite(state)
                 self.report(self.metrics.add("train", done, values))
-            if plan.validate is not None and done % plan.validate_every == 0:
+            due = done % plan.validate_every == 0 or done == plan.num_steps
+            if plan.validate is not None and due:
                 best = self._validated(plan.validate, state, best)
             if done % plan.checkpoint_every == 0:
                 self._save(state, best)

@@ -3,9 +3,7 @@
 The latent's way through the likelihood is left alone: with dropout there it is not used at all.
 """
 
-from typing import Any
-
-from avfkit import VRNN, AbstractModel
+from avfkit import SRNN, VRNN, AbstractModel
 from avfkit.train import Drop
 
 
@@ -18,15 +16,13 @@ def memory_dropout(model: AbstractModel, rate: float) -> tuple[Drop, ...]:
     Raises:
         ValueError: the model has no such memory.
     """
-    parts = ("memory", "prior_net", "likelihood_net")
-    if any(getattr(model, part, None) is None for part in parts):
+    if not isinstance(model, VRNN | SRNN):
         raise ValueError(
             f"dropout is {rate}; expected 0 for {type(model).__name__}: it is for VRNN and SRNN."
         )
-    sizes: Any = model
-    hidden = sizes.memory.cell.hidden_size
+    hidden = model.memory.cell.hidden_size
     # The VRNN's likelihood reads [phi_z(z), h], the SRNN's [h, z].
-    start = sizes.likelihood_net.in_size - hidden if isinstance(model, VRNN) else 0
+    start = model.likelihood_net.in_size - hidden if isinstance(model, VRNN) else 0
     return (
         Drop(lambda tree: tree[0].prior_net.layers[0].weight, rate, slice(hidden)),
         Drop(

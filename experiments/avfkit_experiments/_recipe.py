@@ -62,6 +62,9 @@ class Recipe:
         for name in ("clip", "weight_decay", "anneal", "transpose", "context", "patience"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more.")
+        for name in ("theta_rate", "phi_rate"):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a positive number.")
         for name in ("average", "dropout"):
             share = getattr(self, name)
             if not 0.0 <= share < 1.0:

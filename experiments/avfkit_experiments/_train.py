@@ -18,7 +18,7 @@ from ._provenance import provenance, write_json
 from ._run import Outcome, run
 from ._scores import report, score
 
-_TOLERANCE = 0.01  # of the width of a level: 2 nats in a step of 200 samples
+_TOLERANCE = 1e-3  # of the width of a level: 0.2 nats in a step of 200 samples
 _WORDS = {"own": "own filter", "avf": "AVF", "vfem": "VF-EM"}
 
 
@@ -106,9 +106,8 @@ def train(
     known = choice.of(preset)
     recipe = preset.recipe_for(choice.inference).changed(choice.settings)
     recipe = recipe if choice.steps is None else replace(recipe, steps=choice.steps)
-    splits = preset.load(data)
     model, inference = build(preset, known)
-    _check_data(preset, model, splits)
+    splits = _checked(preset, model, preset.load(data))
     if preset.prepare is not None:
         model = preset.prepare(model, splits.train)
     return run(
@@ -180,7 +179,8 @@ def evaluate(
     changes = {name: value for name, value in changes.items() if value is not None}
     tree = (model, _changed(inference, changes))
     size = preset.recipe_for(known["inference"]).score_batch
-    found = score(tree, preset.load(data).test, key=jr.key(1), batch_size=size, bounds=bounds)
+    test = _checked(preset, model, preset.load(data)).test
+    found = score(tree, test, key=jr.key(1), batch_size=size, bounds=bounds)
     known = {**known, **changes}
     bounded = "" if bounds is None else f" --bounds {bounds}"
     words = "".join(f" --{name} {value}" for name, value in changes.items())
@@ -196,8 +196,8 @@ def evaluate(
     return result
 
 
-def _check_data(preset: Preset, model: Any, splits: Splits) -> None:
-    """Of one width, and of the levels whose probability the preset's likelihood gives."""
+def _checked(preset: Preset, model: Any, splits: Splits) -> Splits:
+    """Data of the model's width, and of the levels whose probability the likelihood gives."""
     train = splits.train
     if train.obs_size != model.obs_size:
         found, expected = train.obs_size, model.obs_size
@@ -207,6 +207,7 @@ def _check_data(preset: Preset, model: Any, splits: Splits) -> None:
             f"{train.name} has levels of {train.window:.7g}; {preset.name} expects "
             f"{preset.window:.7g}: its nats would not be those of this data."
         )
+    return splits
 
 
 def _changed(inference: Any, changes: Mapping[str, int]) -> Any:

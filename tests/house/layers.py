@@ -15,6 +15,7 @@ AVFKIT: dict[str, set[str]] = {
     "_model": {"_types", "_distributions", "kalman"},
     "_trace": {"_types", "_distributions", "_divergence"},
     "_inference": {"_types", "_distributions", "_divergence", "_model", "_trace"},
+    "_smoother": {"_types", "_distributions", "_model", "_trace", "_inference"},
     "_objectives": {"_types", "_distributions", "_model", "_trace", "_inference"},
     "_fivo": {"_types", "_model", "_trace", "_inference", "_objectives"},
     "_online": {"_types", "_model", "_trace", "_inference", "_objectives"},
@@ -23,7 +24,10 @@ AVFKIT: dict[str, set[str]] = {
     "_prediction": {"_types", "_model", "_trace", "_inference", "_sample"},
     "nn": {"_types", "_distributions", "_discretised"},
     "models": {"_types", "_distributions", "_discretised", "_model", "nn", "kalman"},
-    "inference": {"_types", "_distributions", "_model", "_trace", "_inference", "nn", "kalman"},
+    "inference": {
+        *("_types", "_distributions", "_model", "_trace", "_inference", "_smoother"),
+        *("nn", "kalman"),
+    },
     "data": {"_types"},
     "train": {"_types"},
 }

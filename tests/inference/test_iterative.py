@@ -208,8 +208,8 @@ def test_bad_settings_are_named():
     with pytest.raises(ValueError) as error:
         avfkit.LearnedUpdate(tiny, key=KEY)
     assert str(error.value) == (
-        "latent_size is 1; layer normalisation over one entry erases it. Use normalise=signed_log "
-        "and normalise_mean=False."
+        "the latent has 1 entries and the signal's parts [1, 1]; layer normalisation over one "
+        "entry erases it. Use normalise=signed_log and normalise_mean=False."
     )
     with pytest.raises(ValueError, match="^depth is 0; expected at least 1 highway layer.$"):
         avfkit.LearnedUpdate(tiny, depth=0, normalise=signed_log, key=KEY)

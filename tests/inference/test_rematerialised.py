@@ -56,7 +56,7 @@ def test_memory_grows_slower_than_the_sequence():
             bytes_of[name, length] = memory.temp_size_in_bytes
     growth = {n: bytes_of[n, 1024] / bytes_of[n, 64] for n in ("plain", "less")}
     assert growth["plain"] > 10.0  # 16 times as long
-    assert growth["less"] < 0.7 * growth["plain"]
+    assert growth["less"] < 6.0  # about the root of 16, and what does not grow
 
 
 def test_a_segment_of_no_steps_is_refused():

@@ -54,3 +54,12 @@ def test_gradients_reach_the_kept_inputs_only():
 def test_rates_out_of_range_are_refused(rate):
     with pytest.raises(ValueError, match=rf"^drops\[0\] has rate {rate}; expected from 0 to below"):
         with_dropout(weights, [Drop(lambda t: t["w"], rate)])
+
+
+def test_a_loss_that_returns_a_tree_is_refused():
+    def learns(tree, batch, *, key, step):
+        return jnp.zeros(()), {}, tree
+
+    noisy = with_dropout(learns, [Drop(lambda t: t["w"], 0.5)])
+    with pytest.raises(ValueError, match="^loss returned a tree that it has learned; with dropout"):
+        noisy({"w": jnp.ones((2, 5))}, None, key=jr.key(0), step=STEP)

@@ -4,7 +4,8 @@ Each is a function: `presets.srnn_jsb()` is the paper's experiment, `presets.srn
 its twin that trains in minutes on two cores. `PRESETS` holds all of them by the names that the
 command line knows.
 
-Common to all, and other than in the AVF authors' code: the first observation is predicted and
+Common to all, and other than in the AVF authors' code: own filters are trained end to end, as in
+their papers (`--detached` trains them as the authors did); the first observation is predicted and
 scored too (their convention is reported beside, as `context_1`); the update network takes one
 optimizer step a batch; GroupNorm stands for BatchNorm; the KL weight grows linearly, as the paper
 says; learning rates are constant unless a preset says otherwise.

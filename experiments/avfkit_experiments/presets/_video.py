@@ -24,7 +24,8 @@ def svg_kth(*, small: bool = False) -> Preset:
     """SVG on KTH: 512 latents, VGG-64 nets, skips that carry nothing, as the AVF authors ran it."""
     where: dict[str, Any] = {"data": _KTH, "load": _kth}
     if small:
-        return _svg("kth", "KTH", **where, latent=32, differs=f"24 latents became 32; {_OTHER}")
+        differs = f"32 latents; skips, embeddings and a centred window as in the original; {_OTHER}"
+        return _svg("kth", "KTH", **where, latent=32, differs=differs)
     differs = "512 latents and no skips, as the AVF authors ran it; GroupNorm for BatchNorm"
     nets = {"backbone": "vgg", "skips": False, "embed": False, "centred": False}
     return _svg("kth", "KTH", **where, latent=512, differs=differs, nets=nets)

@@ -1,0 +1,77 @@
+"""Inference from the whole sequence at once: a distribution over paths, and a replay of the model.
+
+Reference: Zhao and Linderman (2023), section 2, for the posteriors that are paths.
+"""
+
+from abc import abstractmethod
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Bool, Float, Key
+
+from ._distributions import AbstractGaussian
+from ._inference import AbstractInference
+from ._model import AbstractModel, prepare
+from ._trace import Trace
+from ._types import Observations, Observed, State
+
+
+class AbstractPath(eqx.Module):
+    """A distribution over whole latent paths, as a chain of conditionals."""
+
+    @abstractmethod
+    def sample(self, *, key: Key[Array, ""]) -> Float[Array, "time latent"]:
+        """One joint draw of z_1..T."""
+
+    @abstractmethod
+    def conditionals(self, zs: Float[Array, "time latent"]) -> AbstractGaussian:
+        """q(z_t | z_<t, x) at each step along a path (arrays carry a leading time axis)."""
+
+
+class AbstractSmoother(AbstractInference):
+    """Infers all latents from the whole sequence at once: sample a path, then replay the model."""
+
+    @property
+    def joint(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
+    def stepper(self) -> None:
+        """None: it sees the whole sequence."""
+
+    @abstractmethod
+    def path(
+        self,
+        model: AbstractModel,
+        xs: Float[Array, "time obs"],
+        observed: Bool[Array, "time obs"],
+    ) -> AbstractPath:
+        """The approximate posterior over paths, after checking that it fits the model."""
+
+    def infer(
+        self,
+        model: AbstractModel,
+        xs: Observations,
+        observed: Observed = None,
+        *,
+        key: Key[Array, ""],
+        kl_weight: Float[Array, ""] | float = 1.0,
+    ) -> Trace:
+        """Draw a path from the posterior and let the model replay it."""
+        del kl_weight
+        xs, observed = prepare(model, xs, observed)
+        path_key, replay_key = jr.split(key)
+        path = self.path(model, xs, observed)
+        zs = path.sample(key=path_key)
+        states = model.states(xs, observed, zs, key=replay_key)
+
+        def reconstruct(state: State, z: Array, x: Array, seen: Array) -> Float[Array, ""]:
+            return -model.likelihood(state, z).log_prob(x, seen)
+
+        reconstruction = jax.vmap(reconstruct)(states, zs, xs, observed)
+        prior = jax.vmap(model.prior)(states)
+        none = jnp.zeros((len(xs), 0), xs.dtype)
+        return Trace(zs, path.conditionals(zs), prior, reconstruction, none)

@@ -1,0 +1,44 @@
+"""Explorers around small untrained models, in seconds; also the first cell of a toy chapter."""
+
+import jax.random as jr
+import numpy as np
+
+import avfkit
+from avfkit.nn import BernoulliHead, GaussianHead
+from avfkit_widgets import FilmExplorer, IterationExplorer, RollExplorer
+
+RANDOM = np.random.RandomState(7)
+XS = np.round(np.cumsum(RANDOM.randn(14, 3), 0), 3)
+ROLL = (RANDOM.rand(12, 40) < 0.12).astype(float)
+FILM = np.round(RANDOM.rand(6, 8, 6) * 255) / 255
+
+
+def pair(obs, head, iterations=3):
+    """An untrained VRNN and an AVF filter."""
+    model_key, update_key = jr.split(jr.key(0))
+    model = avfkit.VRNN(obs, 2, hidden_size=5, width=5, depth=1, head=head, key=model_key)
+    update = avfkit.LearnedUpdate(model, width=5, depth=1, gate_bias=-1.0, key=update_key)
+    return model, avfkit.IterativeFilter(update, iterations)
+
+
+def iteration_explorer(**changes):
+    options = dict(max_iterations=3, samples=(1, 2, 4), window=(3, 10), key=jr.key(1))
+    return IterationExplorer(*pair(3, GaussianHead), XS, **options | changes)
+
+
+def roll_explorer(**changes):
+    return RollExplorer(
+        *pair(40, BernoulliHead, 2), ROLL, **dict(lowest=40, key=jr.key(2)) | changes
+    )
+
+
+def film_explorer(**changes):
+    model, inference = pair(48, GaussianHead, 2)
+    return FilmExplorer(model, inference, FILM, (8, 6), **dict(key=jr.key(3)) | changes)
+
+
+MAKERS = {
+    "iteration": iteration_explorer,
+    "roll": roll_explorer,
+    "film": film_explorer,
+}
