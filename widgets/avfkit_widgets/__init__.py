@@ -8,3 +8,8 @@ from ._figures import ExplorerState as ExplorerState
 from ._figures import evaluate as evaluate
 from ._figures import explorer_arrays as explorer_arrays
 from ._figures import summary as summary
+from ._film import FilmExplorer as FilmExplorer
+from ._iterations import IterationExplorer as IterationExplorer
+from ._roll import RollExplorer as RollExplorer
+from ._roll_table import roll_masks as roll_masks
+from ._table import table_html as table_html

@@ -4,14 +4,11 @@ JupyterLab shows the widget view and computes with avfkit; a built page shows `t
 JavaScript core computes the same numbers (checked against avfkit by the browser tests).
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import anywidget
 import numpy as np
 import traitlets
 
@@ -29,9 +26,10 @@ from ._figures import (
     explorer_draws,
     summary,
 )
+from ._html import STATIC, bundle, once
+from ._live import AbstractLiveExplorer
 from ._scene import draw
 
-STATIC = Path(__file__).parent / "static"
 DESCRIPTION = (
     "Two panels over 60 time steps. Above, the observations and the mean and 95 percent band of "
     "the exact and of the approximate filter; below, the gap between the two in nats at each step."
@@ -47,8 +45,8 @@ def front_end(wrapper: str) -> str:
     Returns:
         JavaScript.
     """
-    parts = ("core", "scene", "view", wrapper)
-    return "\n".join((STATIC / f"explorer_{part}.js").read_text("utf-8") for part in parts)
+    parts = ("marks", "core", "scene", "kind", "view", wrapper)
+    return bundle(*(f"explorer_{part}.js" for part in parts))
 
 
 def explorer_html(state: ExplorerState) -> str:
@@ -67,15 +65,15 @@ def explorer_html(state: ExplorerState) -> str:
     picture = draw(state, arrays, f"{DESCRIPTION} {sentence}")
     markup = _markup(picture, sentence)
     setup = json.dumps(_setup(state)).replace("</", "<\\/")
-    style = _once("style", (STATIC / "explorer.css").read_text("utf-8"))
-    script = _once("script", "(() => {\n" + front_end("page") + "})();")
+    style = once("style", (STATIC / "explorer.css").read_text("utf-8"))
+    script = once("script", "(() => {\n" + front_end("page") + "})();")
     return (
         f"{style}\n<avf-filter-explorer>\n{markup}"
         f'<script type="application/json">{setup}</script>\n</avf-filter-explorer>\n{script}\n'
     )
 
 
-class FilterExplorer(anywidget.AnyWidget):
+class FilterExplorer(AbstractLiveExplorer):
     """Move signal-to-noise ratio, hidden steps and iterations; see how far inference is from exact.
 
     A one-dimensional linear-Gaussian chain is filtered exactly (Kalman) and by variational
@@ -115,11 +113,8 @@ class FilterExplorer(anywidget.AnyWidget):
         Raises:
             TraitError: if a value is out of its range.
         """
-        self._answering = False
         super().__init__(**traits)
         self._setup = _setup(self.state) | {"markup": _markup("", "")}
-        self.on_msg(FilterExplorer._receive)
-        self.observe(self._moved, names=list(ExplorerState._fields))
 
     @property
     def state(self) -> ExplorerState:
@@ -138,45 +133,11 @@ class FilterExplorer(anywidget.AnyWidget):
             raise traitlets.TraitError(f"{name} must be between {low} and {high}, found {value!r}")
         return value
 
-    def _receive(self, message: Mapping[str, Any], buffers: object) -> None:
-        """Answer a view's request; whatever goes wrong is shown to the reader."""
-        del buffers
-        if message.get("type") == "eval":
-            self._answer(message.get("seq"), message.get("moved", {}))
+    def _values(self) -> dict[str, Any]:
+        return self.state._asdict()
 
-    def _moved(self, change: object) -> None:
-        """Python moved a trait: send the views a picture they did not ask for."""
-        del change
-        if not self._answering:
-            self._answer(None, {})
-
-    def _answer(self, seq: str | None, moved: Mapping[str, Any]) -> None:
-        try:
-            self._answering = True
-            self._adopt(moved)
-            arrays = self.evaluate(self.state)
-        except Exception as error:
-            self.log.exception("The filter explorer could not answer %r", moved)
-            text = f"{type(error).__name__}: {error}"
-            self.send({"type": "error", "seq": seq, "message": text})
-        else:
-            buffers = [np.asarray(array, "<f4").tobytes() for array in arrays]
-            fields, values = list(ExplorerArrays._fields), self.state._asdict()
-            message = {"type": "result", "seq": seq, "values": values, "fields": fields}
-            self.send(message, buffers)
-        finally:
-            self._answering = False
-
-    def _adopt(self, moved: Mapping[str, Any]) -> None:
-        unknown = sorted(set(moved) - set(ExplorerState._fields))
-        if unknown:
-            raise traitlets.TraitError(
-                f"moved must name some of {', '.join(ExplorerState._fields)}, "
-                f"found {', '.join(unknown)}"
-            )
-        with self.hold_sync():
-            for name, value in moved.items():
-                setattr(self, name, value)
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return self.evaluate(self.state)._asdict()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The widget view for a kernel and the HTML for a page; each picks its own."""
@@ -219,9 +180,3 @@ def _template() -> str:
 
 def _markup(picture: str, sentence: str) -> str:
     return _template().replace("{picture}", picture).replace("{summary}", sentence)
-
-
-def _once(tag: str, content: str) -> str:
-    """An element marked with the hash of its content."""
-    digest = hashlib.sha256(content.encode()).hexdigest()[:12]
-    return f'<{tag} data-once="{digest}">\n{content}\n</{tag}>'

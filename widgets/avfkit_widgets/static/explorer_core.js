@@ -85,12 +85,6 @@ function evaluateExplorer(setup, values) {
   return out;
 }
 
-function formatNats(value) {
-  const size = Math.abs(value);
-  const text = value.toFixed(size < 1 ? 3 : size < 10 ? 2 : 1);
-  return Number(text) === 0 ? text.replace("-", "") : text;
-}
-
 function formatSnr(value) {
   return String(Number(value.toPrecision(3)));
 }

@@ -1,9 +1,10 @@
-// The explorer on a kernel, as an anywidget. Pictures travel as custom messages, one request of a
+// An explorer on a kernel, as an anywidget. Pictures travel as custom messages, one request of a
 // view in flight: eval{seq, moved} -> result{seq, values, fields} with one float32 buffer per
 // field, or error{seq, message}. The kernel's traits are the state: a request carries only what
 // the reader moved, and when Python moves a trait the kernel sends a result nobody asked for.
 
 const PATIENCE = 3000; // milliseconds without an answer until the browser computes by itself
+const LONG_PATIENCE = 120000; // where it cannot: a large model may have to compile
 
 class Kernel {
   constructor(model, setup) {
@@ -20,9 +21,11 @@ class Kernel {
     this.count += 1;
     const finish = () => {
       this.setAlone(true);
-      this.close(null, values, evaluateExplorer(this.setup, values));
+      if (KIND.alone) this.close(null, values, KIND.compute(this.setup, values));
+      else this.close(new Error("No kernel answers."));
     };
-    this.open = { answer, timer: setTimeout(finish, this.alone ? 0 : PATIENCE) };
+    const patience = KIND.alone ? PATIENCE : LONG_PATIENCE;
+    this.open = { answer, timer: setTimeout(finish, this.alone ? 0 : patience) };
     this.model.send({ type: "eval", seq: `${this.page}-${this.count}`, moved });
   }
 
@@ -35,11 +38,12 @@ class Kernel {
       this.close(new Error(message.message));
       return;
     }
-    const arrays = message.fields.map((name, i) => {
+    const found = message.fields.map((name, i) => {
       const { buffer, byteOffset, byteLength } = buffers[i];
       return [name, new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength))];
     });
-    this.close(null, message.values, Object.fromEntries(arrays));
+    const arrays = { ...this.setup.constants, ...Object.fromEntries(found) };
+    this.close(null, message.values, arrays);
   }
 
   close(error, values, arrays) {
@@ -52,7 +56,8 @@ class Kernel {
 
   setAlone(alone) {
     this.alone = alone;
-    this.view.note(alone ? "No kernel answers: this picture was computed in the browser." : "");
+    const said = "No kernel answers: this picture was computed in the browser.";
+    this.view.note(alone && KIND.alone ? said : "");
   }
 
   destroy() {
@@ -61,9 +66,10 @@ class Kernel {
   }
 }
 
-function render({ model, el }) {
-  const setup = model.get("_setup");
+async function render({ model, el }) {
+  const setup = { ...model.get("_setup") };
   el.innerHTML = setup.markup;
+  await KIND.prepare?.(setup);
   const names = Object.keys(setup.values);
   const values = Object.fromEntries(names.map((name) => [name, model.get(name)]));
   const kernel = new Kernel(model, setup);

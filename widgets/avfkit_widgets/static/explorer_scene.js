@@ -3,15 +3,6 @@
 
 const LAYOUT = { left: 44, right: 12, top: 24, split: 268, below: 306, bottom: 416, height: 460 };
 
-// One decimal, halves up, without a trailing zero: the same text from JavaScript and Python.
-function fixed(value) {
-  return String(Math.floor(value * 10 + 0.5) / 10);
-}
-
-function clamp(value, low, high) {
-  return Math.max(low, Math.min(high, value));
-}
-
 // Where time, values and nats lie on a picture of this width.
 function scales(setup, values, arrays, width) {
   const { left, right, top, split, below, bottom } = LAYOUT;
@@ -30,13 +21,6 @@ function scales(setup, values, arrays, width) {
   };
 }
 
-// The next of 1, 2, 5, 10, ... at or above a positive number.
-function roundUp(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  const factor = [1, 2, 5, 10].find((candidate) => candidate * power >= value * 0.999999);
-  return factor * power;
-}
-
 function line(s, values) {
   return Array.from(values, (v, t) => `${t ? "L" : "M"}${fixed(s.x(t))} ${fixed(s.y(v))}`).join("");
 }
@@ -47,17 +31,6 @@ function band(s, mean, variance) {
   const edge = (sign) =>
     Array.from(mean, (m, t) => point(t, m + sign * 1.96 * Math.sqrt(variance[t])));
   return `M${[...edge(1), ...edge(-1).reverse()].join("L")}Z`;
-}
-
-function disc(x, y, radius) {
-  const r = fixed(radius);
-  const d = fixed(2 * radius);
-  return `M${fixed(x - radius)} ${fixed(y)}a${r} ${r} 0 1 0 ${d} 0a${r} ${r} 0 1 0 -${d} 0Z`;
-}
-
-// A small triangle pointing up (-1) or down (1), for what lies beyond the paper.
-function arrow(x, y, sign) {
-  return `M${fixed(x - 3)} ${fixed(y)}h6l-3 ${fixed(5 * sign)}Z`;
 }
 
 // The observations that are shown (or those that are hidden); those off the paper become arrows.
@@ -115,11 +88,6 @@ function ruler(s, setup) {
   return { lines: lines.join(""), texts };
 }
 
-// A tick's number, with a true minus sign.
-function signed(value) {
-  return String(Number(value.toPrecision(3))).replace("-", "\u2212");
-}
-
 // All marks: paths by class name in painting order, and texts [x, y, anchor, words].
 function scene(setup, values, arrays, width) {
   const s = scales(setup, values, arrays, width);
@@ -148,5 +116,5 @@ function scene(setup, values, arrays, width) {
     notch: notches(s, arrays.gap),
   };
   const texts = frame.texts.map(([x, y, ...rest]) => [fixed(x), fixed(y), ...rest]);
-  return { paths, texts };
+  return { paths, texts, height: LAYOUT.height };
 }

@@ -1,31 +1,8 @@
-// The explorer on a page: controls, picture, sentence, table. It does not know who computes:
-// `ask(request, answer)` is the browser's own core in a built page and the kernel in JupyterLab.
+// An explorer on a page: controls, picture, sentence, table. What it shows is a KIND, which the
+// script before this one defines (explorer_kind.js, table_kind.js). It does not know who computes:
+// `ask(request, answer)` is the browser in a built page and the kernel in JupyterLab.
 
 const SVG = "http://www.w3.org/2000/svg";
-
-// How each slider maps its position to its value, and how a value is spoken.
-function controls(setup) {
-  const [low, high] = setup.snr_limits.map(Math.log10);
-  const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
-  const same = { read: Number, write: (value) => value };
-  return {
-    snr: {
-      min: low,
-      max: high,
-      step: 0.05,
-      read: (position) => Number((10 ** Number(position)).toPrecision(3)),
-      write: (value) => Math.log10(value),
-      shown: formatSnr,
-      spoken: (value) => `signal-to-noise ratio ${formatSnr(value)}`,
-    },
-    iterations: { ...same, min: 0, max: setup.max_iterations, step: 1, shown: String,
-      spoken: (value) => `${counted(value, "iteration")} per step` },
-    mask_start: { ...same, min: 1, max: setup.steps, step: 1, shown: String,
-      spoken: (value) => `hidden from step ${value}` },
-    mask_length: { ...same, min: 0, max: setup.steps, step: 1, shown: String,
-      spoken: (value) => `${counted(value, "step")} hidden` },
-  };
-}
 
 function node(name, attributes, text) {
   const element = document.createElementNS(SVG, name);
@@ -57,18 +34,20 @@ class ExplorerView {
   preparePaper() {
     this.svg = node("svg", { class: "avf-picture", role: "img", focusable: "false" });
     this.texts = node("g", { class: "avf-texts" });
+    this.images = node("g", { class: "avf-images" });
     this.find(".avf-paper").replaceChildren(this.svg);
   }
 
   prepareControls() {
-    this.controls = controls(this.setup);
+    this.controls = KIND.controls(this.setup);
     for (const [name, control] of Object.entries(this.controls)) {
       const input = this.find(`[data-name=${name}]`);
       Object.assign(input, { min: control.min, max: control.max, step: control.step });
       input.addEventListener("input", () => this.change({ [name]: control.read(input.value) }));
     }
-    const box = this.find("[data-name=show_latent]");
-    box.addEventListener("change", () => this.change({ show_latent: box.checked }));
+    for (const box of this.root.querySelectorAll("[type=checkbox]")) {
+      box.addEventListener("change", () => this.change({ [box.dataset.name]: box.checked }));
+    }
     this.find("button").addEventListener("click", () => this.change(this.setup.values));
   }
 
@@ -120,7 +99,9 @@ class ExplorerView {
       input.setAttribute("aria-valuetext", control.spoken(value));
       input.parentElement.querySelector("output").textContent = control.shown(value);
     }
-    this.find("[data-name=show_latent]").checked = this.values.show_latent;
+    for (const box of this.root.querySelectorAll("[type=checkbox]")) {
+      box.checked = this.values[box.dataset.name];
+    }
   }
 
   repaint() {
@@ -135,19 +116,23 @@ class ExplorerView {
 
   paint(values, arrays) {
     const width = this.width();
-    const { paths, texts } = scene(this.setup, values, arrays, width);
+    const { paths, texts, images = [], height } = KIND.scene(this.setup, values, arrays, width);
     for (const [name, d] of Object.entries(paths)) {
       this.marks[name] ??= this.svg.appendChild(node("path", { class: `avf-${name}` }));
       this.marks[name].setAttribute("d", d);
     }
-    this.svg.append(this.texts);
+    this.svg.append(this.texts, this.images);
+    this.images.replaceChildren(
+      ...images.map(([x, y, w, h, href]) => node("image", { x, y, width: w, height: h, href })),
+    );
     this.texts.replaceChildren(
       ...texts.map(([x, y, anchor, words]) => node("text", { x, y, "text-anchor": anchor }, words)),
     );
-    const sentence = summarise(this.setup, values, arrays);
-    this.svg.setAttribute("viewBox", `0 0 ${width} ${LAYOUT.height}`);
+    const sentence = KIND.sentence(this.setup, values, arrays);
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.svg.setAttribute("aria-label", `${this.setup.description} ${sentence}`);
     this.find(".avf-summary").textContent = sentence;
+    if (KIND.note) this.find(".avf-grid-note").textContent = KIND.note(this.setup, values);
     this.painted = { values, arrays, width };
     this.root.dataset.paints = Number(this.root.dataset.paints ?? 0) + 1;
     this.fillTable();
@@ -155,17 +140,8 @@ class ExplorerView {
 
   fillTable() {
     if (!this.painted || !this.find(".avf-data").open) return;
-    const { arrays } = this.painted;
-    const head = ["step", "observation", "exact mean", "sd", "approximate mean", "sd", "gap, nats"];
-    const rows = Array.from(arrays.gap, (gap, t) => [
-      t + 1,
-      arrays.observed[t] > 0.5 ? arrays.observation[t].toFixed(2) : "hidden",
-      arrays.exact_mean[t].toFixed(2),
-      Math.sqrt(arrays.exact_var[t]).toFixed(2),
-      arrays.approximate_mean[t].toFixed(2),
-      Math.sqrt(arrays.approximate_var[t]).toFixed(2),
-      formatNats(gap),
-    ]);
+    const { values, arrays } = this.painted;
+    const { head, rows } = KIND.table(this.setup, values, arrays);
     const cells = (row) => row.map((cell) => `<td>${cell}</td>`).join("");
     const heads = head.map((cell) => `<th scope="col">${cell}</th>`).join("");
     const body = rows.map(([t, ...row]) => `<tr><th scope="row">${t}</th>${cells(row)}</tr>`);
