@@ -39,7 +39,7 @@ stripped: $(STAMP)
 	$(BIN)/nbstripout --verify book/*.ipynb
 
 unit: $(STAMP)
-	$(PYTEST) tests -m "not browser" -n 2 --dist loadgroup
+	$(PYTEST) tests -m "not browser" -n 2 --dist worksteal
 	AVFKIT_TEST_X64=0 $(PYTEST) tests -m float32
 
 notebooks: $(STAMP)

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jax.core import Tracer
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Bool, Float, Key
+
+from ._linalg import cholesky, solve_lower
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -125,7 +126,7 @@ class FullGaussian(AbstractGaussian):
         cls, mean: Float[Array, " size"], covariance: Float[Array, "size size"]
     ) -> "FullGaussian":
         """From mean and a positive-definite covariance; outside `jax.jit` others are refused."""
-        scale = jnp.linalg.cholesky(covariance)
+        scale = cholesky(covariance)
         if isinstance(scale, Tracer) or jnp.isfinite(scale).all():
             return cls.from_scale(mean, scale)
         raise ValueError("covariance is not positive definite; expected positive variances.")
@@ -164,9 +165,9 @@ class FullGaussian(AbstractGaussian):
         if observed is not None:
             keep = observed[:, None] & observed[None, :]
             padding = _on_diagonal(1.0 - observed.astype(self.mean.dtype))
-            scale = jnp.linalg.cholesky(jnp.where(keep, self.covariance, 0.0) + padding)
+            scale = cholesky(jnp.where(keep, self.covariance, 0.0) + padding)
             shift = jnp.where(observed, shift, 0.0)
-        noise = solve_triangular(scale, shift, lower=True)
+        noise = solve_lower(scale, shift)
         return _masked_sum(-0.5 * (LOG_2PI + noise**2) - jnp.log(jnp.diagonal(scale)), observed)
 
     @classmethod

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 from ._distributions import (
@@ -12,6 +11,7 @@ from ._distributions import (
     DiagonalGaussian,
     FullGaussian,
 )
+from ._linalg import solve_lower
 
 
 def kl(q: AbstractDistribution, p: AbstractDistribution) -> Float[Array, ""]:
@@ -39,8 +39,9 @@ def kl(q: AbstractDistribution, p: AbstractDistribution) -> Float[Array, ""]:
 
 def _kl_full(q: FullGaussian, p: FullGaussian) -> Float[Array, ""]:
     scale = p.scale_tril
-    ratio = solve_triangular(scale, q.scale_tril, lower=True)
-    shift = solve_triangular(scale, q.mean - p.mean, lower=True)
+    columns = jnp.column_stack([q.scale_tril - scale, q.mean - p.mean])  # zero, exactly, for q = p
+    solved = solve_lower(scale, columns)
+    ratio, shift = solved[:, :-1], solved[:, -1]
     log_ratio = 2.0 * (q.log_scale - p.log_scale)
     diagonal = jnp.expm1(log_ratio) - log_ratio
     return 0.5 * (jnp.sum(diagonal) + jnp.sum(jnp.tril(ratio, -1) ** 2) + jnp.sum(shift**2))

@@ -2,9 +2,15 @@
 
 import gc
 import os
+from pathlib import Path
 
-# See avfkit_widgets.book.calm_kernels: a run on two cores was seen to stand still without this.
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+# The first two: see avfkit_widgets.book.calm_kernels. The third: the tests compile much and run
+# little, so LLVM need not optimise.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_cpu_multi_thread_eigen=false --xla_cpu_enable_concurrency_optimized_scheduler=false "
+    "--xla_backend_optimization_level=0",
+)
 
 import jax  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
@@ -13,16 +19,25 @@ jax.config.update("jax_enable_x64", os.environ.get("AVFKIT_TEST_X64", "1") == "1
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 install_import_hook("avfkit", "beartype.beartype")
 
+MAPS, MOST_MAPS = Path("/proc/self/maps"), 40_000  # Linux allows a process 65,530
 DONE: list[int] = []
 
 
-def pytest_runtest_teardown(item, nextitem):
-    """Forget compiled functions now and then.
+def pytest_collection_modifyitems(items):
+    """Brings the tests of one `pair` of a file together: they share what was compiled for it."""
+    places = {}
 
-    A process that keeps thousands of them runs out of memory maps, and the compiler aborts.
-    """
+    def place(item):
+        pair = getattr(item, "callspec", None) and item.callspec.params.get("pair")
+        return places.setdefault((item.path, pair) if pair else item.nodeid, len(places))
+
+    items.sort(key=place)
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Forgets compiled functions before their memory maps run out and the compiler aborts."""
     del item, nextitem
     DONE.append(1)
-    if len(DONE) % 40 == 0:
+    if len(DONE) % 20 == 0 and MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
         gc.collect()

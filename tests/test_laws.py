@@ -1,5 +1,7 @@
 """The laws that every model x inference pair of the registry keeps."""
 
+from functools import lru_cache
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -16,14 +18,13 @@ KEY = jr.key(3)
 IDS = "-".join
 
 
-@pytest.fixture(scope="module")
-def infer():
-    """One compiled function per pair."""
-    return eqx.filter_jit(
-        lambda model, inference, xs, observed: inference.infer(model, xs, observed, key=KEY)
-    )
+@eqx.filter_jit
+def infer(model, inference, xs, observed):
+    """Compiled once per pair: the tests of a pair follow each other, see conftest.py."""
+    return inference.infer(model, xs, observed, key=KEY)
 
 
+@lru_cache(maxsize=1)
 def case(pair):
     model, inference = make(*pair)
     return model, inference, (xs := observations(pair[0], LENGTH)), jnp.ones(xs.shape, bool)
@@ -37,7 +38,7 @@ def test_every_pair_runs(pair):
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=IDS)
-def test_step_free_energy_is_reconstruction_plus_kl(pair, infer):
+def test_step_free_energy_is_reconstruction_plus_kl(pair):
     model, inference, xs, observed = case(pair)
     observed = observed.at[1].set(False).at[2, 0].set(False)
     trace = infer(model, inference, xs, observed)
@@ -53,7 +54,7 @@ def test_step_free_energy_is_reconstruction_plus_kl(pair, infer):
 
 
 @pytest.mark.parametrize("pair", FILTER_PAIRS, ids=IDS)
-def test_filters_are_causal(pair, infer):
+def test_filters_are_causal(pair):
     model, inference, xs, observed = case(pair)
     changed = xs.at[2:].set(1.0 - xs[2:])
     before, after = (
@@ -66,7 +67,7 @@ def test_filters_are_causal(pair, infer):
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=IDS)
-def test_all_unobserved_is_a_draw_from_the_prior(pair, infer):
+def test_all_unobserved_is_a_draw_from_the_prior(pair):
     model, inference, xs, observed = case(pair)
     trace = infer(model, inference, xs, jnp.zeros_like(observed))
     np.testing.assert_allclose(trace.kl, 0.0, atol=1e-10)
@@ -75,7 +76,7 @@ def test_all_unobserved_is_a_draw_from_the_prior(pair, infer):
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=IDS)
-def test_missing_values_cannot_influence_anything(pair, infer):
+def test_missing_values_cannot_influence_anything(pair):
     model, inference, xs, observed = case(pair)
     observed = observed.at[1].set(False).at[3, 2].set(False)
     nan = jnp.where(observed, xs, jnp.nan)
@@ -91,7 +92,7 @@ def test_missing_values_cannot_influence_anything(pair, infer):
 
 
 @pytest.mark.parametrize("pair", [p for p in PAIRS if p[0] in ("lds", "vrnn-gaussian")], ids=IDS)
-def test_padding_changes_nothing(pair, infer):
+def test_padding_changes_nothing(pair):
     model, inference, xs, observed = case(pair)
     longer = jnp.concatenate([xs, jnp.full((2, xs.shape[1]), 7.0)])
     mask = jnp.concatenate([observed, jnp.zeros((2, xs.shape[1]), bool)])
@@ -139,7 +140,7 @@ def test_gradients_are_finite_with_missing_observations(pair):
 
 
 @pytest.mark.parametrize("pair", [("lds", "vfem"), ("vrnn-gaussian", "own")], ids=IDS)
-def test_scan_equals_loop(pair, infer):
+def test_scan_equals_loop(pair):
     model, inference, xs, observed = case(pair)
     expected = infer(model, inference, xs, observed)
     xs, observed = prepare(model, xs, observed)

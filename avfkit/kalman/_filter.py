@@ -48,13 +48,14 @@ def update(
     """
     eye = jnp.eye(mean.shape[-1], dtype=mean.dtype)
     factor = eye + cov @ precision
-    updated = symmetric(jnp.linalg.solve(factor, cov))
+    triangles, pivots = jax.scipy.linalg.lu_factor(factor)
+    updated = symmetric(jax.scipy.linalg.lu_solve((triangles, pivots), cov))
     residual = linear - precision @ mean
     log_normaliser = (
         0.5 * residual @ updated @ residual
         + linear @ mean
         - 0.5 * mean @ precision @ mean
-        - 0.5 * jnp.linalg.slogdet(factor)[1]
+        - 0.5 * jnp.sum(jnp.log(jnp.abs(jnp.diagonal(triangles))))
     )
     return mean + updated @ residual, updated, log_normaliser
 

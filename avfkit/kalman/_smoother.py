@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
+from .._linalg import cholesky
 from ._chain import Chain, Potentials
 from ._filter import filter, symmetric
 
@@ -67,12 +68,12 @@ def conditionals(chain: Chain, potentials: Potentials) -> Conditionals:
     zero = (jnp.zeros_like(noise), jnp.zeros_like(bias))
     (_, (precision, linear)), later = jax.lax.scan(carried, (zero, zero), potentials, reverse=True)
     factor = eye + chain.initial_cov @ precision
-    first_mean = jnp.linalg.solve(factor, chain.initial_mean + chain.initial_cov @ linear)
-    first_cov = symmetric(jnp.linalg.solve(factor, chain.initial_cov))
+    start = chain.initial_mean + chain.initial_cov @ linear
+    solved = jnp.linalg.solve(factor, jnp.column_stack([start, chain.initial_cov]))
     return Conditionals(
         later.dynamics.at[0].set(0.0),
-        later.bias.at[0].set(first_mean),
-        later.noise_cov.at[0].set(first_cov),
+        later.bias.at[0].set(solved[:, 0]),
+        later.noise_cov.at[0].set(symmetric(solved[:, 1:])),
     )
 
 
@@ -94,7 +95,7 @@ def smoother(chain: Chain, potentials: Potentials) -> Smoothed:
 
 def sample(posterior: Conditionals, *, key: Key[Array, ""]) -> Float[Array, "time latent"]:
     """One exact joint draw of z_1..T, reparameterised."""
-    scale = jnp.linalg.cholesky(posterior.noise_cov)
+    scale = jax.vmap(cholesky)(posterior.noise_cov)
     noise = jr.normal(key, posterior.bias.shape, posterior.bias.dtype)
     shift = posterior.bias + jnp.einsum("tij,tj->ti", scale, noise)
 

@@ -6,6 +6,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+_CALM = "--xla_cpu_multi_thread_eigen=false --xla_cpu_enable_concurrency_optimized_scheduler=false"
 _PACKAGES = ("jax", "jaxlib", "numpy", "equinox", "optax", "plotly")
 _SOURCES = (
     ("avfkit", "*.py"),
@@ -94,9 +95,10 @@ def _version(name: str) -> str:
 
 
 def calm_kernels() -> None:
-    """Let the kernels that this process starts run XLA's CPU operations on one thread.
+    """Let the kernels that this process starts run XLA's CPU operations one after the other.
 
-    On two cores a mapped computation was seen to wait for ever. The cause is not known; others
-    report that this flag cures it, and an unattended execution had better be slower than stuck.
+    On two cores two LAPACK calls on batches were seen to wait for each other for ever (JAX 0.10.2;
+    `avfkit` avoids most of them, see its `_linalg`, but a chapter may call dynamax). An unattended
+    execution had better be slower than stuck.
     """
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+    os.environ.setdefault("XLA_FLAGS", _CALM)

@@ -1,0 +1,60 @@
+"""Small matrices without LAPACK, against LAPACK."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.scipy.linalg import solve_triangular
+
+from avfkit._linalg import cholesky, solve_lower
+
+SIZES = [1, 2, 3, 7, 16]
+
+
+def covariance(size, seed=0):
+    root = np.random.default_rng(seed).normal(size=(size, size))
+    return jnp.array(root @ root.T + 0.1 * np.eye(size))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("columns", [(), (4,)])
+def test_solutions(size, columns):
+    scale = jnp.linalg.cholesky(covariance(size)) + jnp.triu(jnp.full((size, size), 7.0), 1)
+    values = jnp.array(np.random.default_rng(1).normal(size=(size, *columns)))
+    expected = solve_triangular(scale, values, lower=True)
+    np.testing.assert_allclose(solve_lower(scale, values), expected, rtol=1e-9, atol=1e-12)
+
+    def total(solve, scale, values):
+        return jnp.sum(jnp.sin(solve(scale, values)))
+
+    lapack = jax.grad(lambda *a: total(lambda s, v: solve_triangular(s, v, lower=True), *a), (0, 1))
+    ours = jax.grad(lambda *a: total(solve_lower, *a), (0, 1))
+    for a, b in zip(ours(scale, values), lapack(scale, values), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_factors(size):
+    matrix = covariance(size)
+    np.testing.assert_allclose(cholesky(matrix), jnp.linalg.cholesky(matrix), rtol=1e-9, atol=1e-12)
+
+    def total(factor, root):  # of the symmetric matrices, where the derivatives are defined
+        return jnp.sum(jnp.sin(factor(root @ root.T + jnp.eye(size))))
+
+    root = jnp.array(np.random.default_rng(2).normal(size=(size, size)))
+    ours, lapack = (jax.grad(total, 1)(f, root) for f in (cholesky, jnp.linalg.cholesky))
+    np.testing.assert_allclose(ours, lapack, rtol=1e-7, atol=1e-9)
+
+
+def test_what_is_no_covariance_becomes_nan():
+    assert not np.isfinite(cholesky(jnp.array([[1.0, 2.0], [2.0, 1.0]]))).all()
+
+
+def test_a_batch_calls_no_lapack():
+    def both(matrix):
+        scale = cholesky(matrix)
+        return solve_lower(scale, matrix)
+
+    batch = jnp.stack([covariance(3, seed) for seed in range(5)])
+    text = jax.jit(jax.vmap(both)).lower(batch).as_text()
+    assert "custom_call" not in text
