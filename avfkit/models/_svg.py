@@ -47,7 +47,8 @@ class SVG(AbstractRecurrentModel):
 
     A frame is a vector of height x width grey pixels in [0, 1]. The decoder outputs a mean through
     a sigmoid and a log-variance of at least -10; the likelihood is a Gaussian integrated over the
-    pixel's 1/256. Before the first frame stands a black one. Its own filter is `RecurrentFilter`.
+    pixel's 1/256. Before the first frame the code and the feature maps are zero. Its own filter is
+    `RecurrentFilter`.
 
     The skip connections come from the last frame, observed or drawn (in the original from the last
     of the frames that are given). The AVF authors' code multiplies them by zero: `skips=False`. It
@@ -120,9 +121,12 @@ class SVG(AbstractRecurrentModel):
         self.shape, self.skips, self.window, self.centred = shape, skips, window, centred
 
     def init(self) -> Past:
-        """The learned initial memories, after a black frame."""
-        black = jnp.zeros(self.obs_size, self.code_head.weight.dtype)
-        return self._seen(black, self.prior_memory.initial, self.predictor.initial)
+        """The learned initial memories, and zeros where the last frame would be."""
+        frame = jnp.zeros(self.obs_size, self.code_head.weight.dtype)
+        seen = eqx.filter_eval_shape(self._encode, frame)
+        code, skips = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), seen)
+        skips = skips if self.skips else ()
+        return Past(code, skips, self.prior_memory.initial, self.predictor.initial)
 
     def prior(self, state: Past) -> AbstractGaussian:
         """The learned prior p(z_t | x_<t)."""
@@ -138,7 +142,9 @@ class SVG(AbstractRecurrentModel):
 
     def next(self, state: Past, x: Float[Array, " obs"], z: Float[Array, " latent"]) -> Past:
         """The predictor has read z_t, and the prior's memory reads enc(x_t)."""
-        return self._seen(x, state.prior, self._predict(state, z))
+        code, skips = self._encode(x)
+        prior = self.prior_memory(state.prior, code)
+        return Past(code, skips if self.skips else (), prior, self._predict(state, z))
 
     def context(self, state: Past) -> Float[Array, " hidden"]:
         """What the prior's memory says."""
@@ -153,8 +159,3 @@ class SVG(AbstractRecurrentModel):
 
     def _predict(self, state: Past, z: Float[Array, " latent"]) -> Cells:
         return self.predictor(state.predictor, jnp.append(z, state.code))
-
-    def _seen(self, x: Float[Array, " obs"], prior: Cells, predictor: Cells) -> Past:
-        code, skips = self._encode(x)
-        prior = self.prior_memory(prior, code)
-        return Past(code, skips if self.skips else (), prior, predictor)
