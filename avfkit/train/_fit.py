@@ -85,7 +85,7 @@ def fit(
             and data, as JSON can hold it; kept in the checkpoint. A folder with other
             hyperparameters is refused.
         validate: `validate(tree)` -> score, lower is better.
-        validate_every: steps between validations.
+        validate_every: steps between validations; there is one at the end too.
         patience: stop after this many validations in a row without a better score.
         checkpoint_every: steps between checkpoints; there is one at the end too.
         progress: how to show the records.

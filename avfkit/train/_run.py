@@ -40,11 +40,6 @@ class Plan(eqx.Module):
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1.")
         if self.validate is None and self.patience is not None:
             raise ValueError(f"patience is {self.patience}, but there is no validate to wait for.")
-        if self.validate is not None and self.validate_every > self.num_steps:
-            raise ValueError(
-                f"validate_every is {self.validate_every}, expected at most num_steps, which is "
-                f"{self.num_steps}: validate would never be called."
-            )
         if not jnp.issubdtype(self.key.dtype, jax.dtypes.prng_key):
             raise ValueError(f"key has dtype {self.key.dtype}, expected a typed key: jr.key(seed).")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import jax.random as jr
 
 from avfkit import train as training
 
 from ._inference import INFERENCES, parameter_counts
+from ._keys import key_of
 from ._preset import Preset
 from ._run import Outcome
 from ._samples import context_of, write_samples
@@ -124,7 +124,7 @@ def sample_command(
         context = options["context"]
         test = preset.load(data).test if context else None
         given = None if test is None else context_of(test, options["sequence"], context)
-        key = jr.key(options["seed"])
+        key = key_of("samples", options["seed"])
         length = options["length"]
         path = write_samples(out, preset.kind, tree, length=length, given=given, key=key)
     click.echo(f"wrote {path}")

@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import optax
 from jaxtyping import Array
 
 import avfkit
@@ -32,10 +31,10 @@ def learner(tree: tuple, recipe: Recipe, paths: int) -> tuple[Any, Callable[...,
     """
     weight = training.linear_anneal(recipe.anneal) if recipe.anneal else None
     if recipe.online:
-        adam = optax.adam(recipe.phi_rate)
-        learning = avfkit.Online.create(tree[1], adam)
+        inner = recipe.phi_optimizer()
+        learning = avfkit.Online.create(tree[1], inner)
         options = {"kl_weight": weight, "context": recipe.context}
-        return (tree[0], learning), avfkit.online_e_step_loss(adam, **options)
+        return (tree[0], learning), avfkit.online_e_step_loss(inner, **options)
     loss = training.batch_loss(objective(paths), kl_weight=weight, context=recipe.context)
     if recipe.dropout:
         loss = training.with_dropout(loss, memory_dropout(tree[0], recipe.dropout))

@@ -27,7 +27,7 @@ class Recipe:
             and saved; 0 for none.
         dropout: probability that a unit of the memory is dropped in training; see `memory_dropout`.
         online: let AVF's update network take an optimizer step at every time step, as the authors'
-            code does, instead of one a batch.
+            code does, instead of one a batch. Not with `cosine`, `average` or `dropout`.
         anneal: steps over which the weight of the KL term grows linearly from 0 to 1.
         transpose: piano rolls are shifted by up to this many semitones, at random, in training.
         context: first steps of a crop that are conditioned on and not scored in training.
@@ -71,6 +71,11 @@ class Recipe:
                 raise ValueError(f"{name} is {share}; expected from 0 to below 1.")
             if self.online and share:
                 raise ValueError(f"{name} is {share}; expected 0 where online is true.")
+        if self.online and self.cosine:
+            raise ValueError(
+                "cosine is true; expected false where online is true: how many time steps will "
+                "come is not known."
+            )
 
     def changed(self, settings: Iterable[str]) -> "Recipe":
         """The recipe with some settings replaced.
@@ -86,11 +91,15 @@ class Recipe:
 
     def optimizer(self) -> optax.GradientTransformation:
         """Of a tree (theta, phi): Adam or AdamW for each, and the moving average of both."""
-        phi = optax.set_to_zero() if self.online else self._adam(self.phi_rate)
+        phi = optax.set_to_zero() if self.online else self.phi_optimizer()
         parts: dict[Hashable, optax.GradientTransformation]
         parts = {"theta": self._adam(self.theta_rate), "phi": phi}
         both = optax.multi_transform(parts, ("theta", "phi"))
         return averaging(both, self.average) if self.average else both
+
+    def phi_optimizer(self) -> optax.GradientTransformation:
+        """Of phi alone; where `online` is true it steps at every time step."""
+        return self._adam(self.phi_rate)
 
     def _adam(self, rate: float) -> optax.GradientTransformation:
         schedule = optax.cosine_decay_schedule(rate, self.steps, 0.05) if self.cosine else rate

@@ -6,20 +6,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax.random as jr
-
 import avfkit
 from avfkit import train as training
 from avfkit.data import Splits
 
 from ._crops import crops
+from ._keys import key_of
 from ._loss import learner, trained
 from ._preset import Baseline
 from ._provenance import checksum, provenance, write_json
 from ._recipe import Recipe
 from ._scores import baseline_scores, report, score
-
-_VALIDATION_KEY, _TEST_KEY = 0, 1
 
 
 class Outcome(NamedTuple):
@@ -95,9 +92,8 @@ def _fit(
     carried, loss = learner(tree, recipe, identity["paths"])
 
     def validate(current: Any) -> float:
-        key = jr.key(_VALIDATION_KEY)
-        part = splits.valid
-        return score(trained(current), part, key=key, batch_size=recipe.score_batch).all_steps
+        options = {"key": key_of("validation"), "batch_size": recipe.score_batch}
+        return score(trained(current), splits.valid, **options).all_steps
 
     return training.fit(
         carried,
@@ -105,10 +101,10 @@ def _fit(
         crops(splits.train, recipe, identity["seed"]),
         optimizer=recipe.optimizer(),
         num_steps=recipe.steps,
-        key=jr.key(identity["seed"]),
+        key=key_of("training", identity["seed"]),
         hyperparameters={**identity, "recipe": settings},
         validate=validate,
-        validate_every=min(recipe.validate_every, recipe.steps),
+        validate_every=recipe.validate_every,
         patience=recipe.patience or None,
         checkpoint_every=recipe.validate_every,
         log_every=min(20, recipe.validate_every),
@@ -120,7 +116,7 @@ def _test(
     tree: tuple, splits: Splits, recipe: Recipe, baselines: Mapping[str, Baseline]
 ) -> dict[str, Any]:
     def of(part: Any, context: int = 0) -> avfkit.Evaluation:
-        size, key = recipe.score_batch, jr.key(_TEST_KEY)
+        size, key = recipe.score_batch, key_of("test")
         return score(tree, part, key=key, batch_size=size, context=context)
 
     published = of(splits.test, 1) if splits.test.lengths.max() > 1 else None

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jax.random as jr
-
 import avfkit
 from avfkit import train as training
 from avfkit.data import Splits
 
 from ._inference import make_tree
+from ._keys import key_of
 from ._preset import Preset
 from ._provenance import provenance, write_json
 from ._run import Outcome, run
@@ -128,7 +127,7 @@ def train(
 def build(preset: Preset, known: Mapping[str, Any]) -> tuple:
     """The untrained (model, inference) that a header of weights describes."""
     options = {name: known[name] for name in ("iterations", "samples", "detached")}
-    return make_tree(preset, known["inference"], **options, key=jr.key(known["seed"]))
+    return make_tree(preset, known["inference"], **options, key=key_of("weights", known["seed"]))
 
 
 def restore(
@@ -180,7 +179,7 @@ def evaluate(
     tree = (model, _changed(inference, changes))
     size = preset.recipe_for(known["inference"]).score_batch
     test = _checked(preset, model, preset.load(data)).test
-    found = score(tree, test, key=jr.key(1), batch_size=size, bounds=bounds)
+    found = score(tree, test, key=key_of("test"), batch_size=size, bounds=bounds)
     known = {**known, **changes}
     bounded = "" if bounds is None else f" --bounds {bounds}"
     words = "".join(f" --{name} {value}" for name, value in changes.items())
