@@ -36,6 +36,7 @@ from ._sample import sample as sample
 from ._smoother import AbstractPath as AbstractPath
 from ._smoother import AbstractSmoother as AbstractSmoother
 from ._trace import Trace as Trace
+from .inference import AbstractAmortizedUpdate as AbstractAmortizedUpdate
 from .inference import AbstractExpectation as AbstractExpectation
 from .inference import AbstractUpdate as AbstractUpdate
 from .inference import Cubature as Cubature

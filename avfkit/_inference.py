@@ -179,11 +179,25 @@ class AbstractFilter(AbstractInference):
     ) -> Trace:
         """Filter one sequence: a scan of `step` from the state before the first observation."""
         xs, observed = prepare(model, xs, observed)
+        return self.filtered(model, xs, observed, key=key, kl_weight=kl_weight, scan=scan)[0]
+
+    def filtered(
+        self,
+        model: AbstractModel,
+        xs: Float[Array, "time obs"],
+        observed: Bool[Array, "time obs"],
+        *,
+        key: Key[Array, ""],
+        kl_weight: Float[Array, ""] | float,
+        scan: Callable,
+    ) -> tuple[Trace, Carry]:
+        """The trace of prepared observations, and the filter's memory after every step."""
         weight = jnp.asarray(kl_weight, xs.dtype)
 
-        def body(loop: tuple[State, Carry], inputs: tuple) -> tuple[tuple[State, Carry], Trace]:
+        def body(loop: tuple[State, Carry], inputs: tuple) -> tuple[tuple[State, Carry], tuple]:
             x, seen, step_key = inputs
-            return self.step(model, loop, x, seen, key=step_key, kl_weight=weight)
+            loop, trace = self.step(model, loop, x, seen, key=step_key, kl_weight=weight)
+            return loop, (trace, loop[1])
 
         start = (model.init(), self.init(model))
         return scan(body, start, (xs, observed, step_keys(len(xs), key=key)))[1]

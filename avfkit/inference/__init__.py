@@ -18,5 +18,6 @@ from ._recurrent import RecurrentFilter as RecurrentFilter
 from ._rematerialised import Rematerialised as Rematerialised
 from ._signals import errors as errors
 from ._signals import gradients as gradients
+from ._update import AbstractAmortizedUpdate as AbstractAmortizedUpdate
 from ._update import AbstractUpdate as AbstractUpdate
 from ._update import GradientUpdate as GradientUpdate

@@ -14,19 +14,23 @@ never scored (here it is predicted from the initial state; `context=1` scores as
 gradients are those of a batch mean; here each sequence has its own, whatever the batch.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from .._distributions import AbstractGaussian
-from .._inference import AbstractFilter, StepProblem
-from .._model import AbstractModel
-from .._types import Carry
+from .._inference import AbstractFilter, StepProblem, select
+from .._model import AbstractModel, prepare
+from .._trace import Trace
+from .._types import Carry, Observations, Observed
 from ._detached import fix
 from ._expectation import AbstractExpectation, MonteCarlo
-from ._update import AbstractUpdate
+from ._update import AbstractAmortizedUpdate, AbstractUpdate
 
 
 class IterativeFilter(AbstractFilter):
@@ -72,23 +76,66 @@ class IterativeFilter(AbstractFilter):
             q_t, and F_t before and after each iteration. The free energy after iteration i carries
             the gradient of that iteration in the update rule's parameters.
         """
-        fixed = fix(problem)
-        estimate, memory = self.update.init(fixed.prior)
+        estimate, energies, lessons = self.search(problem, key=key)
+        return estimate, taught(energies, lessons, self.update), carry
+
+    def infer(
+        self,
+        model: AbstractModel,
+        xs: Observations,
+        observed: Observed = None,
+        *,
+        key: Key[Array, ""],
+        kl_weight: Float[Array, ""] | float = 1.0,
+        scan: Callable = jax.lax.scan,
+    ) -> Trace:
+        """Filter one sequence.
+
+        What an amortized update is to learn is kept while the scan searches, and its gradient taken
+        for all steps and iterations at once; in segments (`Rematerialised`) it is taken on the way.
+        """
+        if not isinstance(self.update, AbstractAmortizedUpdate) or scan is not jax.lax.scan:
+            options = {"key": key, "kl_weight": kl_weight, "scan": scan}
+            return super().infer(model, xs, observed, **options)
+        xs, observed = prepare(model, xs, observed)
+        options = {"key": key, "kl_weight": kl_weight, "scan": scan}
+        search = _Search(filter=fix(self))  # pyright: ignore[reportCallIssue] - a property
+        trace, lessons = search.filtered(model, xs, observed, **options)
+        seen = jnp.any(observed, axis=-1)
+        lessons = eqx.tree_at(lambda l: l.counts, lessons, lessons.counts & seen[:, None])
+        return replace(trace, iterations=taught(trace.iterations, lessons, self.update))
+
+    def search(
+        self, problem: StepProblem, *, key: Key[Array, ""]
+    ) -> tuple[AbstractGaussian, Float[Array, " iterations"], "Lessons | None"]:
+        """The iterations, and what an amortized update can learn from them.
+
+        Returns:
+            q_t, F_t before and after each iteration, and the lessons. Without lessons, for any
+            other update, the free energies carry the gradient themselves.
+        """
+        fixed, rule = fix(problem), self.update
+        rule = fix(rule) if isinstance(rule, AbstractAmortizedUpdate) else rule
+        estimate, memory = rule.init(fixed.prior)
         keys = jr.split(key, self.num_iterations + 1)
         first, gradient = self._evaluate(fixed, estimate, keys[0])
 
-        def iterate(loop: tuple, inputs: tuple) -> tuple[tuple, Float[Array, ""]]:
+        def iterate(loop: tuple, inputs: tuple) -> tuple[tuple, tuple]:
             index, iteration_key = inputs
             estimate, gradient, memory = loop
-            proposal, memory = self.update.update(estimate, gradient, memory, fixed)
-            proposal = self._keep(index, estimate, proposal)
-            improved = fix(proposal)
-            energy, gradient = self._evaluate(fixed, improved, iteration_key)
-            return (improved, gradient, memory), _with_gradient(energy, gradient, proposal)
+            proposal, memory = rule.update(estimate, gradient, memory, fixed)
+            improving = jnp.array(True) if self.stop_after is None else index < self.stop_after
+            improved = select(improving, fix(proposal), estimate)
+            energy, following = self._evaluate(fixed, improved, iteration_key)
+            if isinstance(rule, AbstractAmortizedUpdate):
+                lesson = Lessons(rule.read(estimate, gradient, fixed), following, improving)
+                return (improved, following, memory), (energy, lesson)
+            inner = jnp.where(improving, _product(following, proposal), 0.0)
+            return (improved, following, memory), (_with_gradient(energy, inner), None)
 
         loop, inputs = (estimate, gradient, memory), (jnp.arange(self.num_iterations), keys[1:])
-        (estimate, _, _), energies = jax.lax.scan(iterate, loop, inputs)
-        return estimate, jnp.append(first, energies), carry
+        (estimate, _, _), (energies, lessons) = jax.lax.scan(iterate, loop, inputs)
+        return estimate, jnp.append(first, energies), lessons
 
     def _evaluate(
         self, problem: StepProblem, estimate: AbstractGaussian, key: Key[Array, ""]
@@ -96,23 +143,86 @@ class IterativeFilter(AbstractFilter):
         noise = self.expectation.points(estimate.mean, key=key)
         return jax.value_and_grad(problem.free_energy)(estimate, noise)
 
-    def _keep(
-        self, index: Int[Array, ""], old: AbstractGaussian, new: AbstractGaussian
-    ) -> AbstractGaussian:
-        if self.stop_after is None:
-            return new
-        improving = index < self.stop_after
-        return jax.tree.map(lambda a, b: jnp.where(improving, b, a), old, new)
+
+class Lessons(eqx.Module):
+    """What an amortized update can learn from its iterations, one entry for each.
+
+    Attributes:
+        reading: what it read.
+        gradient: dF/dlambda at what it then proposed.
+        counts: whether the proposal was taken.
+    """
+
+    reading: PyTree
+    gradient: AbstractGaussian
+    counts: Bool[Array, "..."]
 
 
-def _with_gradient(
-    energy: Float[Array, ""], gradient: AbstractGaussian, estimate: AbstractGaussian
-) -> Float[Array, ""]:
-    """The value of `energy`, with the gradient <dF/dlambda, dlambda/dphi> that is already at hand.
+@eqx.filter_custom_jvp
+def taught(
+    energies: Float[Array, "*time iterations"], lessons: Lessons | None, update: AbstractUpdate
+) -> Float[Array, "*time iterations"]:
+    """The free energies, with the gradient <dF/dlambda, dlambda/dphi> that is already at hand.
 
     This spares the reverse pass a second walk through the decoder: dF/dlambda was computed for the
-    next iteration anyway.
+    next iteration anyway. If no gradient is asked for, nothing is computed.
     """
-    products = jax.tree.map(lambda g, e: jnp.sum(g * e), fix(gradient), estimate)
-    inner = sum(jax.tree.leaves(products))
+    del lessons, update
+    return energies
+
+
+@taught.def_jvp
+def _taught(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    energies, lessons, update = primals
+    change = jnp.zeros_like(energies) if tangents[0] is None else tangents[0]
+    if lessons is None:
+        return energies, change
+
+    def product(update: AbstractAmortizedUpdate, lesson: Lessons) -> Float[Array, ""]:
+        inner = _product(lesson.gradient, update.propose(lesson.reading))
+        return jnp.where(lesson.counts, inner, 0.0)
+
+    every = product
+    for _ in range(energies.ndim):
+        every = jax.vmap(every, (None, 0))
+    learned = eqx.filter_jvp(lambda rule: every(rule, lessons), (update,), (tangents[2],))[1]
+    return energies, change.at[..., 1:].add(learned)
+
+
+def _product(gradient: AbstractGaussian, estimate: AbstractGaussian) -> Float[Array, ""]:
+    products = jax.tree.map(lambda g, e: jnp.sum(fix(g) * e), gradient, estimate)
+    return sum(jax.tree.leaves(products), jnp.array(0.0, estimate.mean.dtype))
+
+
+def _with_gradient(energy: Float[Array, ""], inner: Float[Array, ""]) -> Float[Array, ""]:
     return jax.lax.stop_gradient(energy) + (inner - jax.lax.stop_gradient(inner))
+
+
+class _Search(AbstractFilter):
+    """An iterative filter without its gradient, whose memory is what the last step can teach."""
+
+    filter: IterativeFilter
+
+    @property
+    def through_past(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """As in the filter."""
+        return self.filter.through_past
+
+    def init(self, model: AbstractModel) -> Carry:
+        """Empty lessons of the right shapes."""
+        self.filter.init(model)
+
+        def first(key: Key[Array, ""]) -> Lessons | None:
+            state, x = model.init(), jnp.zeros(model.obs_size)
+            problem = StepProblem(model, state, model.prior(state), x, x > 0.0, 1.0)
+            return self.filter.search(problem, key=key)[2]
+
+        shapes = eqx.filter_eval_shape(first, jr.key(0))
+        return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+    def posterior(
+        self, carry: Carry, problem: StepProblem, *, key: Key[Array, ""]
+    ) -> tuple[AbstractGaussian, Float[Array, " iterations"], Carry]:
+        """As the filter's."""
+        del carry
+        return self.filter.search(problem, key=key)

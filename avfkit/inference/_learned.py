@@ -24,7 +24,7 @@ from .._inference import StepProblem
 from .._model import AbstractModel
 from ..nn import LOG_VAR_RANGE, Highway
 from ._signals import gradients, signal_sizes
-from ._update import AbstractUpdate, Memory
+from ._update import AbstractAmortizedUpdate, Memory
 
 
 def output_gate(
@@ -65,7 +65,21 @@ def signed_log(values: Float[Array, " latent"]) -> Float[Array, " latent"]:
     return jnp.sign(values) * jnp.log1p(jnp.abs(values))
 
 
-class LearnedUpdate(AbstractUpdate):
+class Reading(eqx.Module):
+    """What the update network reads at one iteration.
+
+    Attributes:
+        estimate: the current q_t.
+        gradient: that of F_t in its parameters.
+        inputs: of the network, normalised.
+    """
+
+    estimate: DiagonalGaussian
+    gradient: DiagonalGaussian
+    inputs: Float[Array, " inputs"]
+
+
+class LearnedUpdate(AbstractAmortizedUpdate):
     """The iterative inference model of AVF (Eq. 13, appendix B).
 
     Reads four terms, each normalised on its own: the gradients of F_t in the mean and log-variance
@@ -147,27 +161,27 @@ class LearnedUpdate(AbstractUpdate):
         """The prior's mean and marginal variances; no memory."""
         return DiagonalGaussian.of(prior), ()
 
-    def update(
-        self,
-        estimate: AbstractGaussian,
-        gradient: AbstractGaussian,
-        memory: Memory,
-        problem: StepProblem,
-    ) -> tuple[AbstractGaussian, Memory]:
-        """One call of the network (Eq. 13)."""
-        estimate, gradient = jax.lax.stop_gradient((estimate, gradient))
+    def read(
+        self, estimate: AbstractGaussian, gradient: AbstractGaussian, problem: StepProblem
+    ) -> Reading:
+        """The terms of Eq. 13, each normalised on its own."""
         assert isinstance(estimate, DiagonalGaussian) and isinstance(gradient, DiagonalGaussian)
-        signal = jax.lax.stop_gradient(self.signal(estimate, gradient, problem))
+        signal = self.signal(estimate, gradient, problem)
         inputs = [self.normalise(term) for term in (*signal, estimate.mean, estimate.log_var)]
         if self.encode_observation:
             inputs.append(problem.x)
-        outputs = jnp.split(self.heads(self.trunk(jnp.concatenate(inputs))), 4)
+        return jax.lax.stop_gradient(Reading(estimate, gradient, jnp.concatenate(inputs)))
+
+    def propose(self, reading: Reading) -> DiagonalGaussian:
+        """One call of the network (Eq. 13)."""
+        estimate, gradient = reading.estimate, reading.gradient
+        outputs = jnp.split(self.heads(self.trunk(reading.inputs)), 4)
         gates = jax.nn.sigmoid(outputs[2]), jax.nn.sigmoid(outputs[3])
         mean = self.rule(estimate.mean, gradient.mean, outputs[0], gates[0])
         log_var = self.rule(estimate.log_var, gradient.log_var, outputs[1], gates[1])
         if self.normalise_mean:
             mean = layer_norm(mean)
-        return DiagonalGaussian(mean, jnp.clip(log_var, *LOG_VAR_RANGE)), memory
+        return DiagonalGaussian(mean, jnp.clip(log_var, *LOG_VAR_RANGE))
 
 
 def _heads(width: int, latent: int, gate_bias: float, *, key: Key[Array, ""]) -> eqx.nn.Linear:

@@ -42,6 +42,34 @@ class AbstractUpdate(eqx.Module):
         """The next estimate."""
 
 
+class AbstractAmortizedUpdate(AbstractUpdate):
+    """An update that is a function of what it reads: no memory, and weights to be taught.
+
+    What was read at all steps and iterations is kept, so that the weights' gradient is taken for
+    all of them at once, when the sequence has been filtered.
+    """
+
+    @abstractmethod
+    def read(
+        self, estimate: AbstractGaussian, gradient: AbstractGaussian, problem: StepProblem
+    ) -> PyTree:
+        """What `propose` needs to know, detached: arrays only."""
+
+    @abstractmethod
+    def propose(self, reading: PyTree) -> AbstractGaussian:
+        """The next estimate."""
+
+    def update(
+        self,
+        estimate: AbstractGaussian,
+        gradient: AbstractGaussian,
+        memory: Memory,
+        problem: StepProblem,
+    ) -> tuple[AbstractGaussian, Memory]:
+        """Read and propose."""
+        return self.propose(self.read(estimate, gradient, problem)), memory
+
+
 class GradientUpdate(AbstractUpdate):
     """Variational filtering EM (Algorithm 1): plain gradient steps by any optax optimizer.
 
