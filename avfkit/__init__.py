@@ -20,6 +20,7 @@ from ._evaluation import evaluate as evaluate
 from ._fivo import fivo as fivo
 from ._inference import AbstractFilter as AbstractFilter
 from ._inference import AbstractInference as AbstractInference
+from ._inference import AbstractScanFilter as AbstractScanFilter
 from ._inference import StepProblem as StepProblem
 from ._model import AbstractLatentLDS as AbstractLatentLDS
 from ._model import AbstractMarkovModel as AbstractMarkovModel

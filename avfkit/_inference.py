@@ -101,7 +101,7 @@ class AbstractInference(eqx.Module):
 
 
 class AbstractFilter(AbstractInference):
-    """Infers z_t from the past and x_t only (Eq. 6), in one scan written once.
+    """Infers z_t from the past and x_t only (Eq. 6), step by step.
 
     `through_past` says whether gradients flow through z_t to later steps. In variational filtering
     EM they do not: past expectations are fixed in the E-step (Eq. 10-11).
@@ -167,20 +167,6 @@ class AbstractFilter(AbstractInference):
         filled = self._past(impute(likelihood, x, observed, key=impute_key))
         return (model.next(state, filled, z), carry), trace
 
-    def infer(
-        self,
-        model: AbstractModel,
-        xs: Observations,
-        observed: Observed = None,
-        *,
-        key: Key[Array, ""],
-        kl_weight: Float[Array, ""] | float = 1.0,
-        scan: Callable = jax.lax.scan,
-    ) -> Trace:
-        """Filter one sequence: a scan of `step` from the state before the first observation."""
-        xs, observed = prepare(model, xs, observed)
-        return self.filtered(model, xs, observed, key=key, kl_weight=kl_weight, scan=scan)[0]
-
     def filtered(
         self,
         model: AbstractModel,
@@ -188,10 +174,15 @@ class AbstractFilter(AbstractInference):
         observed: Bool[Array, "time obs"],
         *,
         key: Key[Array, ""],
-        kl_weight: Float[Array, ""] | float,
-        scan: Callable,
+        kl_weight: Float[Array, ""] | float = 1.0,
+        scan: Callable = jax.lax.scan,
     ) -> tuple[Trace, Carry]:
-        """The trace of prepared observations, and the filter's memory after every step."""
+        """A scan of `step` from the state before the first observation.
+
+        Returns:
+            The trace of the observations, which are those of `prepare`, and the filter's memory
+            after every step.
+        """
         weight = jnp.asarray(kl_weight, xs.dtype)
 
         def body(loop: tuple[State, Carry], inputs: tuple) -> tuple[tuple[State, Carry], tuple]:
@@ -205,6 +196,23 @@ class AbstractFilter(AbstractInference):
     def _past(self, drawn: Float[Array, " size"]) -> Float[Array, " size"]:
         """What later steps may see of a draw: with its gradient or without."""
         return drawn if self.through_past else jax.lax.stop_gradient(drawn)
+
+
+class AbstractScanFilter(AbstractFilter):
+    """A filter whose trace is the scan of its steps and nothing else: the usual base."""
+
+    def infer(
+        self,
+        model: AbstractModel,
+        xs: Observations,
+        observed: Observed = None,
+        *,
+        key: Key[Array, ""],
+        kl_weight: Float[Array, ""] | float = 1.0,
+    ) -> Trace:
+        """Filter one sequence."""
+        xs, observed = prepare(model, xs, observed)
+        return self.filtered(model, xs, observed, key=key, kl_weight=kl_weight)[0]
 
 
 def select(

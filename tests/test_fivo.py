@@ -28,7 +28,7 @@ def problem():
     return lds, jnp.array(xs), dense_posterior(lds.chain, *arrays, np.nan_to_num(xs), seen)[2]
 
 
-class Wider(avfkit.AbstractFilter):
+class Wider(avfkit.AbstractScanFilter):
     """The exact proposal, less sure than it should be: a poor one with bounded weights."""
 
     @property

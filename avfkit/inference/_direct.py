@@ -8,14 +8,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._distributions import AbstractGaussian, DiagonalGaussian
-from .._inference import AbstractFilter, StepProblem
+from .._inference import AbstractScanFilter, StepProblem
 from .._model import AbstractModel, prepare
 from .._types import Carry
 from ..nn import Conditional, GaussianHead
 from ._detached import amortized
 
 
-class DirectFilter(AbstractFilter):
+class DirectFilter(AbstractScanFilter):
     """q_t = encoder(features of x_t, context): the VRNN's own filter (Chung et al. 2015, Eq. 9).
 
     The encoder reads what the model offers: its features of x_t and its summary of the past.

@@ -5,7 +5,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from .. import kalman
 from .._distributions import AbstractGaussian, FullGaussian
-from .._inference import AbstractFilter, StepProblem
+from .._inference import AbstractScanFilter, StepProblem
 from .._model import AbstractLatentLDS, AbstractModel
 from .._smoother import AbstractPath, AbstractSmoother
 from .._types import Carry
@@ -13,7 +13,7 @@ from ..nn import LinearGaussian
 from ._path import GaussMarkov
 
 
-class KalmanFilter(AbstractFilter):
+class KalmanFilter(AbstractScanFilter):
     """The exact solution of every step: q_t = p(z_t | z_{t-1}, x_t).
 
     This minimises every step free energy (Eq. 11); it is the Kalman update of the prior that the
@@ -77,7 +77,7 @@ class KalmanSmoother(AbstractSmoother):
 
 
 def _linear_emission(
-    method: AbstractFilter | AbstractSmoother, model: AbstractModel
+    method: AbstractScanFilter | AbstractSmoother, model: AbstractModel
 ) -> LinearGaussian:
     if isinstance(model, AbstractLatentLDS) and isinstance(model.emission, LinearGaussian):
         return model.emission

@@ -14,7 +14,6 @@ never scored (here it is predicted from the initial state; `context=1` scores as
 gradients are those of a batch mean; here each sequence has its own, whatever the batch.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import equinox as eqx
@@ -24,7 +23,7 @@ import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from .._distributions import AbstractGaussian
-from .._inference import AbstractFilter, StepProblem, select
+from .._inference import AbstractFilter, AbstractScanFilter, StepProblem, select
 from .._model import AbstractModel, prepare
 from .._trace import Trace
 from .._types import Carry, Observations, Observed
@@ -87,18 +86,16 @@ class IterativeFilter(AbstractFilter):
         *,
         key: Key[Array, ""],
         kl_weight: Float[Array, ""] | float = 1.0,
-        scan: Callable = jax.lax.scan,
     ) -> Trace:
         """Filter one sequence.
 
         What an amortized update is to learn is kept while the scan searches, and its gradient taken
-        for all steps and iterations at once; in segments (`Rematerialised`) it is taken on the way.
+        for all steps and iterations at once.
         """
-        if not isinstance(self.update, AbstractAmortizedUpdate) or scan is not jax.lax.scan:
-            options = {"key": key, "kl_weight": kl_weight, "scan": scan}
-            return super().infer(model, xs, observed, **options)
         xs, observed = prepare(model, xs, observed)
-        options = {"key": key, "kl_weight": kl_weight, "scan": scan}
+        options = {"key": key, "kl_weight": kl_weight}
+        if not isinstance(self.update, AbstractAmortizedUpdate):
+            return self.filtered(model, xs, observed, **options)[0]
         search = _Search(filter=fix(self))  # pyright: ignore[reportCallIssue] - a property
         trace, lessons = search.filtered(model, xs, observed, **options)
         seen = jnp.any(observed, axis=-1)
@@ -198,7 +195,7 @@ def _with_gradient(energy: Float[Array, ""], inner: Float[Array, ""]) -> Float[A
     return jax.lax.stop_gradient(energy) + (inner - jax.lax.stop_gradient(inner))
 
 
-class _Search(AbstractFilter):
+class _Search(AbstractScanFilter):
     """An iterative filter without its gradient, whose memory is what the last step can teach."""
 
     filter: IterativeFilter

@@ -6,14 +6,14 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from .._distributions import AbstractGaussian
-from .._inference import AbstractFilter, StepProblem
+from .._inference import AbstractScanFilter, StepProblem
 from .._model import AbstractModel, prepare
 from .._types import Carry
 from ..nn import DeepMemory, GaussianHead
 from ._detached import amortized
 
 
-class RecurrentFilter(AbstractFilter):
+class RecurrentFilter(AbstractScanFilter):
     """q_t = head(LSTM(features of x_1..x_t)): SVG's own filter (Denton and Fergus 2018, Eq. 3).
 
     It reads the observations only, through the model's features, and never the model's state.

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from .._inference import AbstractFilter, AbstractInference
-from .._model import AbstractModel
+from .._model import AbstractModel, prepare
 from .._trace import Trace
 from .._types import Observations, Observed
 
@@ -64,8 +64,9 @@ class Rematerialised(AbstractInference):
         kl_weight: Float[Array, ""] | float = 1.0,
     ) -> Trace:
         """Filter one sequence, segment by segment."""
-        scan = partial(_scan, self.every)
-        return self.filter.infer(model, xs, observed, key=key, kl_weight=kl_weight, scan=scan)
+        xs, observed = prepare(model, xs, observed)
+        options = {"key": key, "kl_weight": kl_weight, "scan": partial(_scan, self.every)}
+        return self.filter.filtered(model, xs, observed, **options)[0]
 
 
 def _scan(
