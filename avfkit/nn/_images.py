@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Key
 Convolution: TypeAlias = eqx.nn.Conv2d | eqx.nn.ConvTranspose2d
 Skips: TypeAlias = tuple[Float[Array, "_channels _height _width"], ...]
 
-_GROUPS = 8  # at most; of at least as many channels each
+_GROUPS = 8
 
 
 class Block(eqx.Module):
@@ -35,12 +35,12 @@ class Block(eqx.Module):
         self,
         convolution: Convolution,
         *,
-        groups: int | None = None,
+        groups: int = _GROUPS,
         activation: Callable | None = None,
     ) -> None:
         channels = convolution.out_channels
         self.convolution = convolution
-        self.norm = eqx.nn.GroupNorm(groups or _groups(channels), channels)
+        self.norm = eqx.nn.GroupNorm(math.gcd(groups, channels), channels)
         self.activation = activation or _leaky_relu
 
     def __call__(self, image: Float[Array, "_in _h _w"]) -> Float[Array, "_out _h2 _w2"]:
@@ -154,11 +154,6 @@ def _widths(size: int, backbone: str, channels: int) -> list[int]:
     if channels < 1:
         raise ValueError(f"channels is {channels}; expected at least 1.")
     return [channels * 2 ** min(i, 3) for i in range(int(math.log2(size)) - 2)]
-
-
-def _groups(channels: int) -> int:
-    """Groups of one channel would take every map's contrast away."""
-    return math.gcd(_GROUPS, max(1, channels // _GROUPS), channels)
 
 
 def _depth(stage: int) -> int:
