@@ -218,6 +218,18 @@ def prepare(
     return jnp.where(observed, xs, 0.0), observed
 
 
+def nothing_seen(model: AbstractModel) -> tuple[Float[Array, " obs"], Bool[Array, " obs"]]:
+    """An observation of the model's size and type with every entry missing: for shapes."""
+    missing = jnp.zeros((1, model.obs_size), bool)
+    xs, observed = prepare(model, jnp.zeros(missing.shape), missing)
+    return xs[0], observed[0]
+
+
+def feature_size(model: AbstractModel) -> int:
+    """How many numbers `features` makes of an observation."""
+    return len(eqx.filter_eval_shape(lambda m: m.features(nothing_seen(m)[0]), model))
+
+
 def _dtype(model: AbstractModel) -> jnp.dtype:
     leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
     return jnp.result_type(*leaves) if leaves else jnp.result_type(float)

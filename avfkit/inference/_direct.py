@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Key
 
 from .._distributions import AbstractGaussian, DiagonalGaussian
 from .._inference import AbstractScanFilter, StepProblem
-from .._model import AbstractModel, prepare
+from .._model import AbstractModel, feature_size
 from .._types import Carry
 from ..nn import Conditional, GaussianHead
 from ._detached import amortized
@@ -90,7 +90,5 @@ def _encode(
 
 
 def _inputs(model: AbstractModel) -> int:
-    frame = lambda m: prepare(m, jnp.zeros((1, m.obs_size)), None)[0][0]  # noqa: E731
-    features = eqx.filter_eval_shape(lambda m: m.features(frame(m)), model)
     context = eqx.filter_eval_shape(lambda m: m.context(m.init()), model)
-    return features.shape[0] + context.shape[0]
+    return feature_size(model) + len(context)

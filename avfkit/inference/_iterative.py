@@ -24,7 +24,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from .._distributions import AbstractGaussian
 from .._inference import AbstractFilter, AbstractScanFilter, StepProblem, select
-from .._model import AbstractModel, prepare
+from .._model import AbstractModel, nothing_seen, prepare
 from .._trace import Trace
 from .._types import Carry, Observations, Observed
 from ._detached import fix
@@ -210,8 +210,8 @@ class _Search(AbstractScanFilter):
         self.filter.init(model)
 
         def first(key: Key[Array, ""]) -> Lessons | None:
-            state, x = model.init(), jnp.zeros(model.obs_size)
-            problem = StepProblem(model, state, model.prior(state), x, x > 0.0, 1.0)
+            state = model.init()
+            problem = StepProblem(model, state, model.prior(state), *nothing_seen(model), 1.0)
             return self.filter.search(problem, key=key)[2]
 
         shapes = eqx.filter_eval_shape(first, jr.key(0))

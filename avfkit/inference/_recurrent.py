@@ -1,13 +1,12 @@
 """A filter with a memory of its own: what has been seen, read by an LSTM."""
 
 import equinox as eqx
-import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from .._distributions import AbstractGaussian
 from .._inference import AbstractScanFilter, StepProblem
-from .._model import AbstractModel, prepare
+from .._model import AbstractModel, feature_size
 from .._types import Carry
 from ..nn import DeepMemory, GaussianHead
 from ._detached import amortized
@@ -77,6 +76,4 @@ def _encode(
 
 
 def _sizes(model: AbstractModel) -> tuple[int, int]:
-    frame = lambda m: prepare(m, jnp.zeros((1, m.obs_size)), None)[0][0]  # noqa: E731
-    features = eqx.filter_eval_shape(lambda m: m.features(frame(m)), model)
-    return features.shape[0], model.latent_size
+    return feature_size(model), model.latent_size

@@ -1,11 +1,13 @@
 """No dtype is written anywhere: results follow JAX's 64-bit flag, on or off."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import pytest
 
 import avfkit
+from tests.helpers import make, observations
 
 
 @pytest.mark.float32
@@ -32,3 +34,20 @@ def test_kalman_filter_follows_the_flag() -> None:
     filtered = avfkit.kalman.filter(chain, potentials)
     assert {leaf.dtype for leaf in jax.tree.leaves(filtered)} == {jnp.result_type(float)}
     assert jnp.all(jnp.isfinite(filtered.log_likelihood))
+
+
+@pytest.mark.parametrize("pair", [("vrnn-gaussian", "avf"), ("svg", "own-recurrent")])
+def test_a_model_of_32_bits_stays_one_under_the_flag(pair) -> None:
+    def cast(leaf):
+        return leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf
+
+    tree = jax.tree.map(cast, make(*pair))
+    xs = observations(pair[0], 2)
+
+    @eqx.filter_jit
+    @eqx.filter_value_and_grad
+    def energy(tree):
+        return avfkit.free_energy(*tree, xs, key=jr.key(1))
+
+    found = jax.tree.leaves(eqx.filter(energy(tree), eqx.is_array))
+    assert {leaf.dtype for leaf in found} == {jnp.dtype(jnp.float32)}
