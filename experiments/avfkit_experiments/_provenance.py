@@ -1,5 +1,6 @@
 """Where a number comes from: what one needs to believe it, or to make it again."""
 
+import functools
 import hashlib
 import json
 import os
@@ -43,8 +44,12 @@ def provenance(command: str, seed: int, seconds: Mapping[str, float]) -> dict[st
     }
 
 
+@functools.cache
 def commit() -> str | None:
-    """The commit of this source tree, `-dirty` if it was changed since; `None` if installed."""
+    """The commit of this source tree at the first call; `None` if installed.
+
+    It ends in `-dirty` if the tree holds changes.
+    """
     here = Path(__file__)
     try:
         _git(here.parent, "ls-files", "--error-unmatch", here.name)

@@ -14,7 +14,7 @@ from ._crops import crops
 from ._keys import key_of
 from ._loss import learner, trained
 from ._preset import Baseline
-from ._provenance import checksum, provenance, write_json
+from ._provenance import checksum, commit, provenance, write_json
 from ._recipe import Recipe
 from ._scores import baseline_scores, report, score
 
@@ -62,6 +62,7 @@ def run(
         CheckpointError: the folder belongs to another run.
         FloatingPointError: the training diverged.
     """
+    commit()  # of the code that runs now, whatever lies there when it ends
     folder, facts = Path(folder), _facts(splits)
     known = dict(hyperparameters or {})
     identity = {**known, "paths": paths, "seed": seed, "data": facts["sha256"]}

@@ -1,0 +1,44 @@
+"""The committed results keep what the README promises of the experiments."""
+
+import json
+from pathlib import Path
+from statistics import mean
+
+import pytest
+
+from avfkit_experiments.presets import PRESETS
+
+RESULTS = Path(__file__).parents[2] / "results"
+FILES = sorted(path for name in PRESETS for path in (RESULTS / name).glob("*.json"))
+
+
+def energy(path):
+    return json.loads(path.read_text())["test"]["free_energy_per_step"]["all_steps"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(path.parts[-2:]))
+def test_a_result_says_how_to_make_it_again_and_beats_the_baselines(path):
+    result = json.loads(path.read_text())
+    known = [str(result[name]) for name in ("inference", "iterations", "seed")]
+    assert "-".join(known) == path.stem
+    provenance = result["provenance"]
+    assert provenance["command"].startswith(f"avfkit train {path.parent.name} ")
+    assert f"--inference {known[0]}" in provenance["command"]
+    assert f"--seed {known[2]}" in provenance["command"]
+    assert provenance["data"]["sha256"]
+    for baseline in result["baselines"].values():
+        assert energy(path) < baseline["all_steps"]
+
+
+@pytest.mark.parametrize(("name", "target"), [("own-0", 6.85), ("avf-1", 6.9), ("avf-5", 6.9)])
+def test_chorales_meet_their_targets_with_three_seeds(name, target):
+    files = sorted((RESULTS / "vrnn-jsb").glob(f"{name}-?.json"))
+    assert [path.stem[-1] for path in files] == ["0", "1", "2"]
+    assert max(map(energy, files)) <= target
+
+
+def test_five_iterations_are_at_least_as_good_as_one():
+    one, five = (
+        mean(map(energy, (RESULTS / "vrnn-jsb").glob(f"avf-{k}-?.json"))) for k in (1, 5)
+    )
+    assert five <= one
