@@ -89,8 +89,9 @@ def evaluate(
         counted = sum(len(part["steps"]) for part in parts) + np.arange(len(batch.x))
         numbers = jnp.asarray(getattr(batch, "indices", counted))
         keys = jax.vmap(lambda i: jr.fold_in(key, i))(numbers)
-        options = (context, num_samples)
-        sums = _sequence_sums(model, inference, (batch.x, batch.observed), keys, options)
+        bounds = None if num_samples is None else (context, num_samples)
+        data, first = (batch.x, batch.observed), jnp.asarray(context)
+        sums = _sequence_sums(model, inference, data, keys, first, bounds)
         parts.append({name: np.asarray(values) for name, values in sums.items()})
     if not parts:
         raise ValueError("batches is empty; expected at least one batch of sequences.")
@@ -139,21 +140,22 @@ def _sequence_sums(
     inference: AbstractInference,
     batch: tuple[Array, Array],
     keys: Key[Array, " batch"],
-    options: tuple[int, int | None],
+    first: Int[Array, ""],
+    bounds: tuple[int, int] | None,
 ) -> dict[str, Array]:
-    """Nats and counts of each sequence of a batch, over its scored steps."""
+    """Nats and counts of each sequence of a batch, over its steps from the first scored one on."""
 
     def one(x: Array, observed: Array, key: Key[Array, ""]) -> dict[str, Array]:
         x, observed = prepare(model, x, observed)
         trace = inference.infer(model, x, observed, key=key)
-        scored = jnp.any(observed, axis=-1) & (jnp.arange(len(x)) >= options[0])
+        scored = jnp.any(observed, axis=-1) & (jnp.arange(len(x)) >= first)
         return {
             "reconstruction": jnp.where(scored, trace.reconstruction, 0.0).sum(),
             "kl": jnp.where(scored, trace.kl, 0.0).sum(),
             "iterations": jnp.where(scored[:, None], trace.iterations, 0.0).sum(0),
             "steps": scored.sum(),
             "entries": jnp.sum(observed & scored[:, None]),
-            **_bounds((model, inference), x, observed, *options, key=jr.fold_in(key, _BOUNDS)),
+            **_bounds((model, inference), x, observed, bounds, key=jr.fold_in(key, _BOUNDS)),
         }
 
     return jax.vmap(one)(*batch, keys)
@@ -163,14 +165,14 @@ def _bounds(
     pair: tuple[AbstractModel, AbstractInference],
     x: Array,
     observed: Array,
-    context: int,
-    num_samples: int | None,
+    options: tuple[int, int] | None,
     *,
     key: Key[Array, ""],
 ) -> dict[str, Float[Array, ""]]:
     """The bounds of one sequence in nats, those that are wanted and possible."""
-    if num_samples is None:
+    if options is None:
         return {}
+    context, num_samples = options
     bounds = [iwae] if pair[1].joint else []
     bounds += [fivo] if pair[1].stepper else []
     if len(x) <= context:  # nothing is scored, which a bound refuses
