@@ -38,7 +38,5 @@ def test_chorales_meet_their_targets_with_three_seeds(name, target):
 
 
 def test_five_iterations_are_at_least_as_good_as_one():
-    one, five = (
-        mean(map(energy, (RESULTS / "vrnn-jsb").glob(f"avf-{k}-?.json"))) for k in (1, 5)
-    )
+    one, five = (mean(map(energy, (RESULTS / "vrnn-jsb").glob(f"avf-{k}-?.json"))) for k in (1, 5))
     assert five <= one
