@@ -163,7 +163,7 @@ def test_a_context_that_leaves_nothing_is_named(problem, context):
         avfkit.free_energy(lds, kalman, xs, key=KEY, context=context)
     assert str(error.value) == f"context is {context}; expected from 0 to 6 for 7 steps."
     with pytest.raises(ValueError, match="^num_samples is 0; expected at least 1.$"):
-        avfkit.iwae(lds, kalman, xs, key=KEY, num_samples=0)
+        avfkit.iwae(lds, avfkit.KalmanSmoother(), xs, key=KEY, num_samples=0)
 
 
 def test_beliefs_that_are_no_path_have_no_importance_weights(problem):

@@ -74,7 +74,8 @@ def fit(
         data: `data(step)` -> batch, a pytree of NumPy arrays; a pure function of the step, counted
             from 0. Each shape of batch compiles once.
         optimizer: any optax optimizer; `optax.multi_transform` gives two learning rates.
-        num_steps: the number of steps of the whole run; may be raised when resuming.
+        num_steps: the number of steps of the whole run; may be raised when resuming. The run then
+            has one more validation, at its former end, unless one was due there.
         key: a typed key.
         folder: where to keep `checkpoint.avfkit` and `metrics.jsonl`; by default nowhere. One run
             at a time may use it. A run resumes only if what `fit` can compare is the same: key,

@@ -76,8 +76,17 @@ def test_a_finished_run_is_loaded(whole):
 
 
 def test_a_run_can_be_continued(tmp_path, whole):
-    train(tmp_path, num_steps=13, checkpoint_every=100)
+    train(tmp_path, num_steps=12, checkpoint_every=100)
     assert_same_run(train(tmp_path), whole[1])
+
+
+def test_a_former_end_adds_one_validation(tmp_path, whole):
+    train(tmp_path, num_steps=13, checkpoint_every=100)
+    found = train(tmp_path)
+    assert same_bits(found.last, whole[1].last)
+    assert [r["step"] for r in found.history if r["kind"] == "validation"].count(13) == 1
+    rest = [record for record in found.history if record["step"] != 13]
+    assert [r["step"] for r in rest] == [r["step"] for r in whole[1].history]
 
 
 def test_without_a_folder_it_is_the_same_run(whole):
