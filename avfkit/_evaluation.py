@@ -91,7 +91,7 @@ def evaluate(
         keys = jax.vmap(lambda i: jr.fold_in(key, i))(numbers)
         bounds = None if num_samples is None else (context, num_samples)
         data, first = (batch.x, batch.observed), jnp.asarray(context)
-        sums = _sequence_sums(model, inference, data, keys, first, bounds)
+        sums = _sequence_sums((model, inference), data, keys, first, bounds)
         parts.append({name: np.asarray(values) for name, values in sums.items()})
     if not parts:
         raise ValueError("batches is empty; expected at least one batch of sequences.")
@@ -136,8 +136,7 @@ def _standard_error(
 
 @eqx.filter_jit
 def _sequence_sums(
-    model: AbstractModel,
-    inference: AbstractInference,
+    pair: tuple[AbstractModel, AbstractInference],
     batch: tuple[Array, Array],
     keys: Key[Array, " batch"],
     first: Int[Array, ""],
@@ -146,8 +145,8 @@ def _sequence_sums(
     """Nats and counts of each sequence of a batch, over its steps from the first scored one on."""
 
     def one(x: Array, observed: Array, key: Key[Array, ""]) -> dict[str, Array]:
-        x, observed = prepare(model, x, observed)
-        trace = inference.infer(model, x, observed, key=key)
+        x, observed = prepare(pair[0], x, observed)
+        trace = pair[1].infer(pair[0], x, observed, key=key)
         scored = jnp.any(observed, axis=-1) & (jnp.arange(len(x)) >= first)
         return {
             "reconstruction": jnp.where(scored, trace.reconstruction, 0.0).sum(),
@@ -155,7 +154,7 @@ def _sequence_sums(
             "iterations": jnp.where(scored[:, None], trace.iterations, 0.0).sum(0),
             "steps": scored.sum(),
             "entries": jnp.sum(observed & scored[:, None]),
-            **_bounds((model, inference), x, observed, bounds, key=jr.fold_in(key, _BOUNDS)),
+            **_bounds(pair, x, observed, bounds, key=jr.fold_in(key, _BOUNDS)),
         }
 
     return jax.vmap(one)(*batch, keys)
