@@ -56,7 +56,7 @@ def main(out: str, *, inference: str = "own", steps: int = 3_000, seed: int = 0)
         folder=out,
         seed=seed,
         name=f"SVG, one digit, {'own filter' if inference == 'own' else 'AVF'}",
-        command=f"{command} --seed {seed} --out {out}",
+        command=f"{command} --seed {seed}",
         hyperparameters={"inference": inference, "iterations": int(inference == "avf")},
         baselines={"pixels": data.pixel_baseline},
     ).result

@@ -1,4 +1,4 @@
-"""The committed results keep what the README promises of the experiments."""
+"""The committed results say how they were made, beat the baselines and meet the targets."""
 
 import json
 from pathlib import Path

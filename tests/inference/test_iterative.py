@@ -140,6 +140,46 @@ def test_update_gradient_is_the_mean_over_iterations_of_greedy_gradients(iterati
     assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(gradient)) > 1e-3
 
 
+def update_gradient(model, rule, xs):
+    """Of the free energies after each iteration, added up."""
+
+    def total(update):
+        changed = eqx.tree_at(lambda f: f.update, rule, update)
+        return changed.infer(model, xs, key=KEY).iterations[..., 1:].sum()
+
+    return jax.tree.leaves(eqx.filter_jit(eqx.filter_grad(total))(rule.update))
+
+
+def test_iterations_after_the_stop_teach_nothing():
+    model, _ = make("vrnn-gaussian", "avf")
+    xs = observations("vrnn-gaussian", 3)
+    update = avfkit.LearnedUpdate(model, width=8, key=jr.key(1))
+    points = avfkit.Cubature()
+    stopped = avfkit.IterativeFilter(update, 3, points, stop_after=jnp.array(1))
+    short = avfkit.IterativeFilter(update, 1, points)
+    found, expected = (update_gradient(model, rule, xs) for rule in (stopped, short))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-12)
+    assert max(np.abs(leaf).max() for leaf in expected) > 1e-3
+
+
+def test_an_evaluation_does_not_call_the_update_network_again(monkeypatch):
+    model, rule = make("vrnn-gaussian", "avf")
+    xs, calls = observations("vrnn-gaussian", 3), []
+    propose = avfkit.LearnedUpdate.propose
+
+    def counted(update, reading):
+        calls.append(reading)
+        return propose(update, reading)
+
+    monkeypatch.setattr(avfkit.LearnedUpdate, "propose", counted)
+    eqx.filter_make_jaxpr(lambda: rule.infer(model, xs, key=KEY).iterations)()
+    evaluation = len(calls)
+    update_gradient(model, rule, xs)
+    assert evaluation > 0
+    assert len(calls) - evaluation == evaluation + 1
+
+
 def test_free_energy_counts_the_e_step_once():
     """The E-step's share of the objective carries a gradient and no value."""
     model, inference = make("vrnn-gaussian", "avf")
