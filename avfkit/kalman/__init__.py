@@ -5,14 +5,26 @@ observation thinks of it. A missing step is a potential of zeros.
 """
 
 from ._chain import Chain as Chain
+from ._chain import Conditionals as Conditionals
+from ._chain import Markov as Markov
 from ._chain import Potentials as Potentials
+from ._chain import diagonal_potentials as diagonal_potentials
+from ._chain import full_potentials as full_potentials
 from ._chain import linear_gaussian_potentials as linear_gaussian_potentials
+from ._chain import unrolled as unrolled
+from ._condition import update as update
+from ._element import Element as Element
+from ._element import combine as combine
+from ._element import element as element
 from ._filter import Filtered as Filtered
 from ._filter import filter as filter
 from ._filter import predict as predict
-from ._filter import update as update
-from ._smoother import Conditionals as Conditionals
+from ._marginals import Marginals as Marginals
+from ._marginals import divergence as divergence
+from ._marginals import marginals as marginals
+from ._marginals import sample as sample
+from ._method import Method as Method
 from ._smoother import Smoothed as Smoothed
 from ._smoother import conditionals as conditionals
-from ._smoother import sample as sample
+from ._smoother import log_normaliser as log_normaliser
 from ._smoother import smoother as smoother

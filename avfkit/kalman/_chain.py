@@ -1,6 +1,6 @@
 """A linear-Gaussian chain, and the potentials that observations place on it."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,13 +11,29 @@ LOG_2PI = 1.8378770664093453
 
 
 class Chain(NamedTuple):
-    """The latent chain z_1 ~ N(m1, P1), z_t = A z_{t-1} + b + N(0, Q)."""
+    """The latent chain z_1 ~ N(m1, P1), z_t = A z_{t-1} + b + N(0, Q), the same at every step."""
 
     initial_mean: Float[Array, " latent"]
     initial_cov: Float[Array, "latent latent"]
     dynamics: Float[Array, "latent latent"]
     bias: Float[Array, " latent"]
     noise_cov: Float[Array, "latent latent"]
+
+
+class Conditionals(NamedTuple):
+    """A chain of its own at every step: z_t ~ N(A_t z_{t-1} + b_t, Q_t), with A_1 = 0.
+
+    The form of a posterior over paths, and of a prior whose parameters vary with time. Whatever
+    A_1 holds is not read.
+    """
+
+    dynamics: Float[Array, "time latent latent"]
+    bias: Float[Array, "time latent"]
+    noise_cov: Float[Array, "time latent latent"]
+
+
+Markov: TypeAlias = Chain | Conditionals
+"""A linear-Gaussian chain, of shared or of time-varying parameters."""
 
 
 class Potentials(NamedTuple):
@@ -30,6 +46,26 @@ class Potentials(NamedTuple):
     precision: Float[Array, "time latent latent"]
     linear: Float[Array, "time latent"]
     log_scale: Float[Array, " time"]
+
+
+def unrolled(chain: Markov, length: int) -> Conditionals:
+    """The chain written out for `length` steps.
+
+    Raises:
+        ValueError: a time-varying chain has another number of steps.
+    """
+    if isinstance(chain, Conditionals):
+        if len(chain.bias) != length:
+            raise ValueError(
+                f"chain has {len(chain.bias)} steps; expected {length}, as potentials."
+            )
+        return chain
+    size = len(chain.bias)
+    return Conditionals(
+        jnp.broadcast_to(chain.dynamics, (length, size, size)).at[0].set(0.0),
+        jnp.broadcast_to(chain.bias, (length, size)).at[0].set(chain.initial_mean),
+        jnp.broadcast_to(chain.noise_cov, (length, size, size)).at[0].set(chain.initial_cov),
+    )
 
 
 def linear_gaussian_potentials(
@@ -67,3 +103,47 @@ def linear_gaussian_potentials(
         (weight * shift) @ emission_matrix,
         -0.5 * jnp.sum(constant + weight * shift**2, axis=-1),
     )
+
+
+def diagonal_potentials(
+    mean: Float[Array, "time latent"],
+    variance: Float[Array, "time latent"],
+    observed: Bool[Array, " time"] | None = None,
+) -> Potentials:
+    """Potentials psi_t(z) proportional to N(z; mean, diag(variance)), placed on the latent itself.
+
+    Args:
+        mean: where each step's potential is centred.
+        variance: of each entry, positive; infinite where the potential says nothing.
+        observed: steps whose potentials count; those of the others are dropped.
+
+    Returns:
+        Potentials whose highest value is 1 (so `log_scale` makes no density of them).
+    """
+    weight = 1.0 / variance
+    if observed is not None:
+        weight = jnp.where(observed[:, None], weight, 0.0)
+    shift = jnp.where(weight > 0.0, mean, 0.0)
+    precision = weight[..., None] * jnp.eye(mean.shape[-1], dtype=mean.dtype)
+    return Potentials(precision, weight * shift, -0.5 * jnp.sum(weight * shift**2, axis=-1))
+
+
+def full_potentials(
+    mean: Float[Array, "time latent"],
+    precision: Float[Array, "time latent latent"],
+    observed: Bool[Array, " time"] | None = None,
+) -> Potentials:
+    """Potentials psi_t(z) proportional to N(z; mean, precision^-1), placed on the latent itself.
+
+    Args:
+        mean: where each step's potential is centred.
+        precision: symmetric and positive semidefinite; zero where the potential says nothing.
+        observed: steps whose potentials count; those of the others are dropped.
+
+    Returns:
+        Potentials whose highest value is 1 (so `log_scale` makes no density of them).
+    """
+    if observed is not None:
+        precision = jnp.where(observed[:, None, None], precision, 0.0)
+    linear = jnp.einsum("tij,tj->ti", precision, mean)
+    return Potentials(precision, linear, -0.5 * jnp.sum(linear * mean, axis=-1))

@@ -4,7 +4,8 @@ The update is written with potentials (J, h) rather than with an observation and
 formula serves any number of observed entries, and a missing step (J = h = 0) leaves the prediction
 untouched, exactly and with finite gradients.
 
-Reference: Kalman (1960); Särkkä (2013), section 4.3.
+Reference: Kalman (1960); Särkkä (2013), section 4.3; in parallel, Särkkä and García-Fernández
+(2021).
 """
 
 from typing import NamedTuple
@@ -13,7 +14,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._chain import Chain, Potentials
+from ._chain import Chain, Conditionals, Markov, Potentials, unrolled
+from ._condition import symmetric, update
+from ._element import combine, element
+from ._method import Method, associative_scan, is_parallel
+
+Moments = tuple[Float[Array, " latent"], Float[Array, "latent latent"]]
 
 
 class Filtered(NamedTuple):
@@ -30,57 +36,58 @@ def predict(
     chain: Chain, mean: Float[Array, " latent"], cov: Float[Array, "latent latent"]
 ) -> tuple[Float[Array, " latent"], Float[Array, "latent latent"]]:
     """Moments of z_{t+1} from moments of z_t: (A m + b, A P A' + Q)."""
-    dynamics = chain.dynamics
-    return dynamics @ mean + chain.bias, symmetric(dynamics @ cov @ dynamics.T + chain.noise_cov)
+    return moved(Conditionals(chain.dynamics, chain.bias, chain.noise_cov), (mean, cov))
 
 
-def update(
-    mean: Float[Array, " latent"],
-    cov: Float[Array, "latent latent"],
-    precision: Float[Array, "latent latent"],
-    linear: Float[Array, " latent"],
-) -> tuple[Float[Array, " latent"], Float[Array, "latent latent"], Float[Array, ""]]:
-    """Multiply N(m, P) by the potential exp(-z'Jz/2 + h'z) and normalise.
-
-    Returns:
-        The mean m + P'(h - Jm) and covariance P' = (I + PJ)^-1 P of the product, and the logarithm
-        of its normaliser in nats.
-    """
-    eye = jnp.eye(mean.shape[-1], dtype=mean.dtype)
-    factor = eye + cov @ precision
-    triangles, pivots = jax.scipy.linalg.lu_factor(factor)
-    updated = symmetric(jax.scipy.linalg.lu_solve((triangles, pivots), cov))
-    residual = linear - precision @ mean
-    log_normaliser = (
-        0.5 * residual @ updated @ residual
-        + linear @ mean
-        - 0.5 * mean @ precision @ mean
-        - 0.5 * jnp.sum(jnp.log(jnp.abs(jnp.diagonal(triangles))))
-    )
-    return mean + updated @ residual, updated, log_normaliser
+def moved(step: Conditionals, moments: Moments) -> Moments:
+    """Moments after one step (without a time axis) of a chain."""
+    mean, cov = moments
+    spread = step.dynamics @ cov @ step.dynamics.T
+    return step.dynamics @ mean + step.bias, symmetric(spread + step.noise_cov)
 
 
-def filter(chain: Chain, potentials: Potentials) -> Filtered:  # noqa: A001
-    """The exact filtering posteriors of a chain, one sequential pass.
+def filter(  # noqa: A001
+    chain: Markov, potentials: Potentials, *, method: Method = "auto"
+) -> Filtered:
+    """The exact filtering posteriors of a chain.
+
+    Args:
+        chain: the prior, of shared or of time-varying parameters.
+        potentials: what each step's observation says of its latent.
+        method: how to walk the chain; see `Method`.
 
     Returns:
         `Filtered`, whose `log_likelihood` sums to the log-normaliser: log p(x_1..T) in nats when
         the potentials are densities of observations. In float32 it is good to about 1e-7 times
         the sum of x^2 / r, since terms of that size cancel: enable x64 where noise is tiny.
+
+    Raises:
+        ValueError: the chain has another number of steps than the potentials, or there is no such
+            method.
     """
+    length, size = potentials.linear.shape
+    steps = unrolled(chain, length)
+    if is_parallel(method, length=length, size=size):
+        return _scanned(steps, potentials)
 
-    def step(
-        predicted: tuple[Float[Array, " latent"], Float[Array, "latent latent"]],
-        potential: Potentials,
-    ) -> tuple[tuple, Filtered]:
-        mean, cov, log_normaliser = update(*predicted, potential.precision, potential.linear)
-        log_likelihood = log_normaliser + potential.log_scale
-        return predict(chain, mean, cov), Filtered(mean, cov, *predicted, log_likelihood)
+    def step(moments: Moments, inputs: tuple) -> tuple[Moments, Filtered]:
+        filtered = _updated(moved(inputs[0], moments), inputs[1])
+        return (filtered.mean, filtered.cov), filtered
 
-    start = (chain.initial_mean, chain.initial_cov)
-    return jax.lax.scan(step, start, potentials)[1]
+    start = jnp.zeros_like(steps.bias[0]), jnp.zeros_like(steps.noise_cov[0])
+    return jax.lax.scan(step, start, (steps, potentials))[1]
 
 
-def symmetric(matrix: Float[Array, "latent latent"]) -> Float[Array, "latent latent"]:
-    """The symmetric part: rounding never makes a covariance lopsided."""
-    return 0.5 * (matrix + matrix.T)
+def _scanned(steps: Conditionals, potentials: Potentials) -> Filtered:
+    found = associative_scan(combine, jax.vmap(element)(steps, potentials))
+    before = jnp.zeros_like(found.bias[:1]), jnp.zeros_like(found.cov[:1])
+    moments = (
+        jnp.concatenate([before[0], found.bias[:-1]]),
+        jnp.concatenate([before[1], found.cov[:-1]]),
+    )
+    return jax.vmap(_updated)(jax.vmap(moved)(steps, moments), potentials)
+
+
+def _updated(predicted: Moments, potential: Potentials) -> Filtered:
+    mean, cov, log_normaliser = update(*predicted, potential.precision, potential.linear)
+    return Filtered(mean, cov, *predicted, log_normaliser + potential.log_scale)

@@ -1,0 +1,109 @@
+"""Along a chain of conditionals: marginal moments, exact joint samples, and a divergence."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Key
+
+from .._linalg import cholesky, solve_lower
+from ._chain import Conditionals, Markov, unrolled
+from ._condition import symmetric
+from ._filter import Moments, moved
+from ._method import Method, associative_scan, is_parallel
+
+
+class Marginals(NamedTuple):
+    """Moments of each z_t, and Cov(z_{t+1}, z_t)."""
+
+    mean: Float[Array, "time latent"]
+    cov: Float[Array, "time latent latent"]
+    cross_cov: Float[Array, "steps latent latent"]
+
+
+def marginals(path: Conditionals, *, method: Method = "auto") -> Marginals:
+    """The moments of every latent of a chain, and of neighbours."""
+    first = path._replace(dynamics=path.dynamics.at[0].set(0.0))
+    if is_parallel(method, length=len(path.bias), size=path.bias.shape[1]):
+        found = associative_scan(_composed, first)
+        mean, cov = found.bias, found.noise_cov
+    else:
+
+        def step(moments: Moments, now: Conditionals) -> tuple[Moments, Moments]:
+            moments = moved(now, moments)
+            return moments, moments
+
+        start = jnp.zeros_like(path.bias[0]), jnp.zeros_like(path.noise_cov[0])
+        mean, cov = jax.lax.scan(step, start, first)[1]
+    return Marginals(mean, cov, path.dynamics[1:] @ cov[:-1])
+
+
+def _composed(earlier: Conditionals, later: Conditionals) -> Conditionals:
+    mean, cov = moved(later, (earlier.bias, earlier.noise_cov))
+    return Conditionals(later.dynamics @ earlier.dynamics, mean, cov)
+
+
+def sample(
+    path: Conditionals, *, key: Key[Array, ""], method: Method = "auto"
+) -> Float[Array, "time latent"]:
+    """One exact joint draw of z_1..T, reparameterised."""
+    scale = jax.vmap(lambda cov: cholesky(cov, least=0.0))(path.noise_cov)
+    noise = jr.normal(key, path.bias.shape, path.bias.dtype)
+    shift = path.bias + jnp.einsum("tij,tj->ti", scale, noise)
+    dynamics = path.dynamics.at[0].set(0.0)
+    if is_parallel(method, length=len(shift), size=shift.shape[1]):
+        return associative_scan(_applied, (dynamics, shift))[1]
+
+    def step(z: Float[Array, " latent"], inputs: tuple) -> tuple[Array, Array]:
+        following = inputs[0] @ z + inputs[1]
+        return following, following
+
+    return jax.lax.scan(step, jnp.zeros_like(shift[0]), (dynamics, shift))[1]
+
+
+def _applied(earlier: tuple[Array, Array], later: tuple[Array, Array]) -> tuple[Array, Array]:
+    return later[0] @ earlier[0], later[0] @ earlier[1] + later[1]
+
+
+def divergence(q: Conditionals, p: Markov, *, method: Method = "auto") -> Float[Array, " time"]:
+    """KL(q || p) of two chains in nats, E_q KL(q(z_t | z_{t-1}) || p(z_t | z_{t-1})) of each step.
+
+    In closed form: the expectation over z_{t-1} is of a quadratic, so it needs the moments of q
+    only. The sum over time is the divergence of the whole paths.
+
+    Args:
+        q: the first chain, such as a posterior.
+        p: the second, such as a prior; its covariances are positive definite.
+        method: how to walk q for its moments.
+
+    Raises:
+        ValueError: the chains differ in their number of steps.
+
+    Reference: Zhao and Linderman (2023), section 2.
+    """
+    p = unrolled(p, len(q.bias))
+    mean, cov, _ = marginals(q, method=method)
+    before = jnp.concatenate([jnp.zeros_like(mean[:1]), mean[:-1]])
+    spread = jnp.concatenate([jnp.zeros_like(cov[:1]), cov[:-1]])
+    return jax.vmap(_step_divergence)(q, p, before, spread)
+
+
+def _step_divergence(
+    q: Conditionals,
+    p: Conditionals,
+    mean: Float[Array, " latent"],
+    cov: Float[Array, "latent latent"],
+) -> Float[Array, ""]:
+    scale, q_scale = cholesky(p.noise_cov), cholesky(q.noise_cov)
+    turn = q.dynamics - p.dynamics
+    shift = turn @ mean + q.bias - p.bias
+    spread = symmetric(turn @ cov @ turn.T)
+    columns = jnp.column_stack([q_scale, shift, spread])
+    solved = solve_lower(scale, columns)
+    size = len(mean)
+    ratio, shift = solved[:, :size], solved[:, size]
+    moved_spread = solve_lower(scale, solved[:, size + 1 :].T)
+    log_ratio = jnp.log(jnp.diagonal(q_scale)) - jnp.log(jnp.diagonal(scale))
+    squares = jnp.sum(ratio**2) + jnp.sum(shift**2) + jnp.trace(moved_spread)
+    return 0.5 * (squares - size) - jnp.sum(log_ratio)
