@@ -2,13 +2,16 @@
 
 A `Dataset` is a record of ragged sequences. `lds` draws one from a known system; `chorales`, `jsb`
 and `polyphonic` are music; `timit`, `timit_sample` and `speech_commands` speech; `films`, `kth`,
-`moving_digits` and `moving_mnist` video; `pendulum` draws noisy films with their
+`moving_digits` and `moving_mnist` video; `pendulum` and `bouncing_ball` are noisy films with their
 true motion. `batches` turns one into rectangular batches as a pure function of the step,
 `evaluation_batches` into a few that hold each sequence once and whole, `pad` into a single one. The
 baselines are what a model has to beat. Everything here is NumPy; what reads a special format or
 draws digits is imported where it is used.
 """
 
+from ._ball import BallPaths as BallPaths
+from ._ball import BallTruth as BallTruth
+from ._ball import bouncing_ball as bouncing_ball
 from ._baselines import Score as Score
 from ._baselines import bernoulli_baseline as bernoulli_baseline
 from ._baselines import markov_baseline as markov_baseline

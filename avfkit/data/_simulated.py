@@ -1,4 +1,4 @@
-"""Noisy films of one thing that moves by known laws: what such films share.
+"""Noisy films of one thing that moves by known laws: what pendulum and bouncing ball share.
 
 Films are 24 x 24 pixels, 50 frames per second. A picture is drawn by coverage: the share of each
 pixel that lies inside the thing. The noise leaves [0, 1] and is not clipped, so that the Gaussian

@@ -1,15 +1,15 @@
-"""What the noisy films of simulated things have in common."""
+"""What the noisy films of a pendulum and of a ball have in common."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from avfkit.data import pendulum
+from avfkit.data import bouncing_ball, pendulum
 from avfkit.data._simulated import overlap
 from data.media import message_of
 
-FILMS = pytest.mark.parametrize("films", [pendulum])
+FILMS = pytest.mark.parametrize("films", [pendulum, bouncing_ball])
 SMALL = {"num_sequences": (3, 2, 4), "length": 6}
 
 
