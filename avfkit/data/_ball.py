@@ -80,9 +80,9 @@ def bouncing_ball(
         ((50, 576), (2, 50, 2))
     """
     filming = Filming(num_sequences, length, noise, seed)
-    parts = [_paths(filming, code) for code in range(3)]
-    truth = BallTruth(*parts, noise)
-    return filming.splits([part.frames for part in parts], _WORDS), truth
+    train, valid, test = (_paths(filming, part) for part in range(3))
+    splits = filming.splits([train.frames, valid.frames, test.frames], _WORDS)
+    return splits, BallTruth(train, valid, test, noise)
 
 
 def _paths(filming: Filming, part: int) -> BallPaths:

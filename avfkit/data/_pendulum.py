@@ -90,9 +90,9 @@ def pendulum(
         Zhao and Linderman (2023), section 4.3: 100 sequences of 100 frames.
     """
     filming = Filming(num_sequences, length, noise, seed)
-    parts = [_paths(filming, code) for code in range(3)]
-    truth = PendulumTruth(*parts, noise)
-    return filming.splits([part.frames for part in parts], _WORDS), truth
+    train, valid, test = (_paths(filming, part) for part in range(3))
+    splits = filming.splits([train.frames, valid.frames, test.frames], _WORDS)
+    return splits, PendulumTruth(train, valid, test, noise)
 
 
 def _paths(filming: Filming, part: int) -> PendulumPaths:
