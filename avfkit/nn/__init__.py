@@ -6,6 +6,7 @@ from ._conditional import LinearGaussian as LinearGaussian
 from ._heads import LOG_VAR_RANGE as LOG_VAR_RANGE
 from ._heads import BernoulliHead as BernoulliHead
 from ._heads import DiscretisedGaussianHead as DiscretisedGaussianHead
+from ._heads import FullGaussianHead as FullGaussianHead
 from ._heads import GaussianHead as GaussianHead
 from ._highway import Highway as Highway
 from ._images import ImageDecoder as ImageDecoder
