@@ -1,8 +1,10 @@
-"""Building blocks: conditional distributions, highway layers, memory, image networks."""
+"""Building blocks: conditional distributions, highway layers, memory, sequences, images."""
 
 from ._activations import clipped_leaky_relu as clipped_leaky_relu
 from ._conditional import Conditional as Conditional
 from ._conditional import LinearGaussian as LinearGaussian
+from ._frames import FrameDecoder as FrameDecoder
+from ._frames import FrameEncoder as FrameEncoder
 from ._heads import LOG_VAR_RANGE as LOG_VAR_RANGE
 from ._heads import BernoulliHead as BernoulliHead
 from ._heads import DiscretisedGaussianHead as DiscretisedGaussianHead
