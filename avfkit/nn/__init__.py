@@ -15,3 +15,5 @@ from ._images import ImageDecoder as ImageDecoder
 from ._images import ImageEncoder as ImageEncoder
 from ._memory import DeepMemory as DeepMemory
 from ._memory import Memory as Memory
+from ._sequence import BidirectionalRNN as BidirectionalRNN
+from ._sequence import TemporalCNN as TemporalCNN
