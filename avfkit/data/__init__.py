@@ -2,12 +2,16 @@
 
 A `Dataset` is a record of ragged sequences. `lds` draws one from a known system; `chorales`, `jsb`
 and `polyphonic` are music; `timit`, `timit_sample` and `speech_commands` speech; `films`, `kth`,
-`moving_digits` and `moving_mnist` video. `batches` turns one into rectangular batches as a pure
-function of the step, `evaluation_batches` into a few that hold each sequence once and whole, `pad`
-into a single one. The baselines are what a model has to beat. Everything here is NumPy; what reads
-a special format or draws digits is imported where it is used.
+`moving_digits` and `moving_mnist` video; `pendulum` and `bouncing_ball` are noisy films with their
+true motion. `batches` turns one into rectangular batches as a pure function of the step,
+`evaluation_batches` into a few that hold each sequence once and whole, `pad` into a single one. The
+baselines are what a model has to beat. Everything here is NumPy; what reads a special format or
+draws digits is imported where it is used.
 """
 
+from ._ball import BallPaths as BallPaths
+from ._ball import BallTruth as BallTruth
+from ._ball import bouncing_ball as bouncing_ball
 from ._baselines import Score as Score
 from ._baselines import bernoulli_baseline as bernoulli_baseline
 from ._baselines import markov_baseline as markov_baseline
@@ -34,6 +38,9 @@ from ._kth import kth as kth
 from ._lds import LDSTruth as LDSTruth
 from ._lds import lds as lds
 from ._levels import Levels as Levels
+from ._pendulum import PendulumPaths as PendulumPaths
+from ._pendulum import PendulumTruth as PendulumTruth
+from ._pendulum import pendulum as pendulum
 from ._polyphonic import jsb as jsb
 from ._polyphonic import polyphonic as polyphonic
 from ._sound import synthesise as synthesise

@@ -1,11 +1,13 @@
 """Heads: the last linear map, from a hidden vector to a distribution."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._discretised import DiscretisedGaussian
-from .._distributions import Bernoulli, DiagonalGaussian
+from .._distributions import Bernoulli, DiagonalGaussian, FullGaussian
+from ._initial import he_normal
 
 LOG_VAR_RANGE = (-15.0, 5.0)
 """Clamp of a latent's log-variance, as in the AVF authors' code."""
@@ -32,6 +34,51 @@ class GaussianHead(eqx.Module):
         """The Gaussian that this hidden vector implies."""
         mean, log_var = jnp.split(self.linear(hidden), 2)
         return DiagonalGaussian(mean, jnp.clip(log_var, *self.log_var_range))
+
+
+class FullGaussianHead(eqx.Module):
+    """A linear map to mean, log-scale and correlations: a Gaussian with a full covariance.
+
+    The covariance is held by its triangular factor, where the SVAE authors' code rotates a diagonal
+    matrix by a matrix exponential: as many numbers, any covariance, no exponential. As there, the
+    covariance starts the same for all inputs, here at the identity (theirs: 1.31 times that), and
+    the mean with He's weights and no bias. The log-scale, the logarithm of the factor's diagonal,
+    is clamped to `log_scale_range`, by default half of `LOG_VAR_RANGE`.
+
+    **Example**
+
+    ```python
+    potential = nn.Conditional(24, 3, head=nn.FullGaussianHead, width=20, depth=2, key=key)
+    ```
+
+    Reference: Zhao and Linderman (2023), section 4.1; initial values from the authors' code.
+    """
+
+    mean: eqx.nn.Linear
+    scale: eqx.nn.Linear
+    log_scale_range: tuple[float, float] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        in_size: int,
+        out_size: int,
+        *,
+        log_scale_range: tuple[float, float] = (LOG_VAR_RANGE[0] / 2, LOG_VAR_RANGE[1] / 2),
+        key: Key[Array, ""],
+    ) -> None:
+        mean_key, scale_key, start = jax.random.split(key, 3)
+        self.mean = he_normal(eqx.nn.Linear(in_size, out_size, key=mean_key), key=start)
+        scale = eqx.nn.Linear(in_size, out_size * (out_size + 1) // 2, key=scale_key)
+        self.scale = jax.tree.map(jnp.zeros_like, scale)
+        self.log_scale_range = log_scale_range
+
+    def __call__(self, hidden: Float[Array, " hidden"]) -> FullGaussian:
+        """The Gaussian that this hidden vector implies."""
+        mean, numbers = self.mean(hidden), self.scale(hidden)
+        log_scale, below = jnp.split(numbers, [len(mean)])
+        lower = jnp.zeros((len(mean), len(mean)), below.dtype)
+        lower = lower.at[jnp.tril_indices(len(mean), -1)].set(below)
+        return FullGaussian(mean, jnp.clip(log_scale, *self.log_scale_range), lower)
 
 
 class DiscretisedGaussianHead(eqx.Module):

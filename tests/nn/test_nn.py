@@ -5,8 +5,16 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import pytest
 
-from avfkit.nn import BernoulliHead, Conditional, GaussianHead, Highway, Memory
+from avfkit.nn import (
+    BernoulliHead,
+    Conditional,
+    FullGaussianHead,
+    GaussianHead,
+    Highway,
+    Memory,
+)
 
 KEY = jr.key(0)
 
@@ -40,6 +48,38 @@ def test_gaussian_head_clamps_the_log_variance():
         bias = jnp.array([0.0, scale])
         clamped = eqx.tree_at(lambda h: h.linear.bias, head, bias)(jnp.zeros(1))
         assert clamped.log_var == expected
+
+
+def test_full_gaussian_head_fills_the_triangle_row_by_row():
+    head = FullGaussianHead(2, 3, key=KEY)
+    weight = jnp.arange(12.0).reshape(6, 2) / 10
+    head = eqx.tree_at(lambda h: (h.scale.weight, h.mean.bias), head, (weight, jnp.arange(3.0)))
+    x = jnp.array([1.0, -2.0])
+    found, numbers = head(x), weight @ x
+    np.testing.assert_allclose(found.mean, head.mean.weight @ x + jnp.arange(3.0))
+    scale = np.diag(np.exp(numbers[:3]))
+    scale[1, 0], scale[2, 0], scale[2, 1] = numbers[3:]
+    np.testing.assert_allclose(found.scale_tril, scale)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_full_gaussian_head_starts_at_the_identity_and_can_leave_it(size):
+    head, hidden = FullGaussianHead(400, size, key=KEY), jnp.linspace(-1.0, 1.0, 400)
+    np.testing.assert_array_equal(head(hidden).covariance, np.eye(size))
+    np.testing.assert_allclose(head.mean.weight.std(), np.sqrt(2 / 400), rtol=0.2)
+    np.testing.assert_array_equal(head.mean.bias, 0)
+    loss = eqx.filter_grad(lambda head: head(hidden).log_prob(jnp.ones(size)))
+    assert (np.abs(loss(head).scale.weight).max(1) > 0).all()
+
+
+def test_full_gaussian_head_clamps_the_log_scale():
+    head = FullGaussianHead(1, 2, key=KEY)
+    narrow = FullGaussianHead(1, 2, log_scale_range=(-1.0, 1.0), key=KEY)
+    for made, bound in [(head, (-7.5, 2.5)), (narrow, (-1.0, 1.0))]:
+        bias = jnp.array([-1e6, 1e6, 5.0])
+        clamped = eqx.tree_at(lambda h: h.scale.bias, made, bias)(jnp.zeros(1))
+        np.testing.assert_array_equal(clamped.log_scale, bound)
+        assert clamped.scale_tril[1, 0] == 5.0
 
 
 def test_bernoulli_head_is_linear_in_the_logits():

@@ -1,0 +1,152 @@
+"""Networks over time: what the rivals of the structured VAE read a sequence with.
+
+Both map `[time, in]` to `[time, out_size]`, and each step of the output depends on the past, the
+present and the future. `embed` comes first and reads one step at a time, such as a frame.
+
+Reference: Zhao and Linderman (2023), section 3.1; sizes from the authors' code.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Key
+
+from ._initial import he_normal
+
+Embedding: TypeAlias = Callable[[Float[Array, " in"]], Float[Array, " embedded"]]
+
+_EMBED_WIDTH = 20
+
+
+class BidirectionalRNN(eqx.Module):
+    """A GRU that reads the steps forwards and one that reads them backwards, side by side.
+
+    Step t of the output is what the first knows after x_1..x_t and the second after x_T..x_t. By
+    default a layer of 20 ReLU units and a linear map to `hidden_size` read each step before. Both
+    GRUs start from zeros, with Equinox's initial weights; the layers before start with He's.
+
+    **Example**
+
+    ```python
+    trunk = nn.BidirectionalRNN(5, 10, key=key)
+    features = trunk(xs)  # [time, 20]
+    frames = nn.BidirectionalRNN(576, 10, embed=nn.FrameEncoder(24, 10, key=a), key=b)
+    ```
+
+    Reference: Zhao and Linderman (2023), section 3.1: RNN-MF, RNN-AR-L and RNN-AR-NL.
+    """
+
+    embed: Embedding
+    forward: eqx.nn.GRUCell
+    backward: eqx.nn.GRUCell
+    out_size: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        in_size: int,
+        hidden_size: int,
+        *,
+        embed: Embedding | None = None,
+        key: Key[Array, ""],
+    ) -> None:
+        """Of `hidden_size` units per direction.
+
+        Raises:
+            ValueError: if `embed` does not map a vector of `in_size` to a vector.
+        """
+        embed_key, start, forward, backward = jr.split(key, 4)
+        if embed is None:
+            mlp = eqx.nn.MLP(in_size, hidden_size, _EMBED_WIDTH, depth=1, key=embed_key)
+            embed = he_normal(mlp, key=start)
+        width = _width(embed, in_size)
+        self.embed = embed
+        self.forward = eqx.nn.GRUCell(width, hidden_size, key=forward)
+        self.backward = eqx.nn.GRUCell(width, hidden_size, key=backward)
+        self.out_size = 2 * hidden_size
+
+    def __call__(self, xs: Float[Array, "time in"]) -> Float[Array, "time out"]:
+        """The hidden vectors of both directions at each step, the forward one first."""
+        inputs = jax.vmap(self.embed)(xs)
+        start = jnp.zeros(self.forward.hidden_size, inputs.dtype)
+
+        def step(states: tuple[Array, Array], pair: tuple[Array, Array]) -> tuple[tuple, tuple]:
+            states = (self.forward(pair[0], states[0]), self.backward(pair[1], states[1]))
+            return states, states
+
+        past, future = jax.lax.scan(step, (start, start), (inputs, inputs[::-1]))[1]
+        return jnp.concatenate([past, future[::-1]], axis=1)
+
+
+class TemporalCNN(eqx.Module):
+    """Convolutions over time, a ReLU behind each, then a linear map per step; no loop.
+
+    Step t of the output sees `depth * ((kernel - 1) // 2)` steps back and `depth * (kernel // 2)`
+    ahead; beyond the ends of the sequence there are zeros. By default nothing comes before. All
+    layers start with He's weights.
+
+    **Example**
+
+    ```python
+    trunk = nn.TemporalCNN(5, 10, kernel=20, key=key)
+    features = trunk(xs)  # [time, 10]
+    ```
+
+    Reference: Zhao and Linderman (2023), sections 3.1 and 4.1: CNN-AR-L, kernels of 10, 20 and 50.
+    """
+
+    embed: Embedding
+    convolutions: tuple[eqx.nn.Conv1d, ...]
+    linear: eqx.nn.Linear
+    out_size: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        in_size: int,
+        hidden_size: int,
+        *,
+        kernel: int = 10,
+        features: int = 32,
+        depth: int = 3,
+        embed: Embedding | None = None,
+        key: Key[Array, ""],
+    ) -> None:
+        """`depth` convolutions of `kernel` steps and `features` channels, then `hidden_size`.
+
+        Raises:
+            ValueError: if `kernel` or `depth` is below 1, or `embed` does not map a vector of
+                `in_size` to a vector.
+        """
+        for name, number in {"kernel": kernel, "depth": depth}.items():
+            if number < 1:
+                raise ValueError(f"{name} is {number}; expected at least 1.")
+        self.embed = eqx.nn.Identity() if embed is None else embed
+        sizes = [_width(self.embed, in_size), *[features] * depth]
+        start, last, *keys = jr.split(key, depth + 2)
+        padding = (((kernel - 1) // 2, kernel // 2),)
+        ends = zip(sizes[:-1], sizes[1:], keys, strict=True)
+        convolutions = tuple(
+            eqx.nn.Conv1d(a, b, kernel, padding=padding, key=k) for a, b, k in ends
+        )
+        linear = eqx.nn.Linear(features, hidden_size, key=last)
+        self.convolutions, self.linear = he_normal((convolutions, linear), key=start)
+        self.out_size = hidden_size
+
+    def __call__(self, xs: Float[Array, "time in"]) -> Float[Array, "time out"]:
+        """The features of each step."""
+        hidden = jax.vmap(self.embed)(xs).T
+        for convolution in self.convolutions:
+            hidden = jax.nn.relu(convolution(hidden))
+        return jax.vmap(self.linear)(hidden.T)
+
+
+def _width(embed: Embedding, in_size: int) -> int:
+    """The entries of what `embed` makes of a step."""
+    found = eqx.filter_eval_shape(embed, jax.ShapeDtypeStruct((in_size,), jnp.result_type(float)))
+    if not isinstance(found, jax.ShapeDtypeStruct) or found.ndim != 1:
+        shape = getattr(found, "shape", type(found).__name__)
+        raise ValueError(f"embed makes {shape} of a step of {in_size} entries; expected a vector.")
+    return found.shape[0]
