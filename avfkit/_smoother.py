@@ -29,6 +29,10 @@ class AbstractPath(eqx.Module):
     def conditionals(self, zs: Float[Array, "time latent"]) -> AbstractGaussian:
         """q(z_t | z_<t, x) at each step along a path (arrays carry a leading time axis)."""
 
+    @abstractmethod
+    def divergence(self, model: AbstractModel) -> Float[Array, " time"] | None:
+        """KL(q_t || p_t) in nats in expectation over the path; None without a closed form."""
+
 
 class AbstractSmoother(AbstractInference):
     """Infers all latents from the whole sequence at once: sample a path, then replay the model."""
@@ -63,15 +67,38 @@ class AbstractSmoother(AbstractInference):
         """Draw a path from the posterior and let the model replay it."""
         del kl_weight
         xs, observed = prepare(model, xs, observed)
-        path_key, replay_key = jr.split(key)
-        path = self.path(model, xs, observed)
-        zs = path.sample(key=path_key)
-        states = model.states(xs, observed, zs, key=replay_key)
+        return replayed(model, self.path(model, xs, observed), xs, observed, key=key)
 
-        def reconstruct(state: State, z: Array, x: Array, seen: Array) -> Float[Array, ""]:
-            return -model.likelihood(state, z).log_prob(x, seen)
 
-        reconstruction = jax.vmap(reconstruct)(states, zs, xs, observed)
-        prior = jax.vmap(model.prior)(states)
-        none = jnp.zeros((len(xs), 0), xs.dtype)
-        return Trace(zs, path.conditionals(zs), prior, reconstruction, none)
+def replayed(
+    model: AbstractModel,
+    path: AbstractPath,
+    xs: Float[Array, "time obs"],
+    observed: Bool[Array, "time obs"],
+    *,
+    key: Key[Array, ""],
+) -> Trace:
+    """The trace of a draw from a path, along which the model is run.
+
+    Args:
+        model: the model.
+        path: the approximate posterior.
+        xs: what is to be reconstructed, as `prepare` gives it.
+        observed: which entries of it count.
+        key: randomness of the draw, and of entries that the model has to fill in.
+    """
+    path_key, replay_key = jr.split(key)
+    zs = path.sample(key=path_key)
+    states = model.states(xs, observed, zs, key=replay_key)
+
+    def reconstruct(state: State, z: Array, x: Array, seen: Array) -> Float[Array, ""]:
+        return -model.likelihood(state, z).log_prob(x, seen)
+
+    return Trace(
+        z=zs,
+        posterior=path.conditionals(zs),
+        prior=jax.vmap(model.prior)(states),
+        reconstruction=jax.vmap(reconstruct)(states, zs, xs, observed),
+        iterations=jnp.zeros((len(xs), 0), xs.dtype),
+        divergence=path.divergence(model),
+    )

@@ -18,6 +18,7 @@ class Trace(eqx.Module):
         reconstruction: -log p(x_t | z_<=t, x_<t) in nats, zero where nothing was observed.
         iterations: the step free energy in nats after 0, 1, ..., K inference iterations, 0 being
             the prior prediction; no columns for methods that do not iterate.
+        divergence: KL(q_t || p_t) in expectation over z_<t, where it is known in closed form.
     """
 
     z: Float[Array, "*time latent"]
@@ -25,10 +26,16 @@ class Trace(eqx.Module):
     prior: AbstractGaussian
     reconstruction: Float[Array, "*time"]
     iterations: Float[Array, "*time iterations"]
+    divergence: Float[Array, "*time"] | None = None
 
     @property
     def kl(self) -> Float[Array, " time"]:
-        """KL(q_t || p_t) in nats."""
+        """KL(q_t || p_t) in nats: in closed form if that is known, else along the drawn path."""
+        return self.path_kl if self.divergence is None else self.divergence
+
+    @property
+    def path_kl(self) -> Float[Array, " time"]:
+        """KL(q_t || p_t) in nats, given the drawn z_<t; `kl` is its expectation."""
         return jax.vmap(kl)(self.posterior, self.prior)
 
     @property

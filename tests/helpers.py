@@ -11,10 +11,13 @@ import avfkit
 from avfkit.inference import errors, learned_step
 from avfkit.nn import (
     BernoulliHead,
+    BidirectionalRNN,
     Conditional,
     DiscretisedGaussianHead,
+    FullGaussianHead,
     GaussianHead,
     LinearGaussian,
+    TemporalCNN,
 )
 
 OBS, LATENT = 4, 3
@@ -91,16 +94,51 @@ FILTERS = {
         avfkit.GradientUpdate(SGD, avfkit.FullGaussian), 2, avfkit.Cubature()
     ),
     "kalman": lambda m, key: avfkit.KalmanFilter(),
+    "structured": lambda m, key: avfkit.StructuredFilter(_potential(key, FullGaussianHead)),
+    "marginal-structured": lambda m, key: avfkit.MarginalFilter(
+        avfkit.StructuredFilter(_potential(key, GaussianHead))
+    ),
     "marginal-kalman": lambda m, key: avfkit.MarginalFilter(avfkit.KalmanFilter()),
     "marginal-avf": lambda m, key: avfkit.MarginalFilter(
         avfkit.IterativeFilter(_learned(m, key), 1)
     ),
 }
-SMOOTHERS = {"kalman-smoother": lambda m, key: avfkit.KalmanSmoother()}
+
+
+def _potential(key, head):
+    return Conditional(OBS, LATENT, head=head, width=5, depth=1, key=key)
+
+
+def _rival(trunk, head, **options):
+    def make(model, key):
+        trunk_key, head_key = jr.split(key)
+        reader = trunk(model.obs_size, 4, key=trunk_key)
+        return avfkit.AmortizedSmoother(
+            reader, head(reader.out_size, LATENT, width=5, **options, key=head_key)
+        )
+
+    return make
+
+
+SMOOTHERS = {
+    "kalman-smoother": lambda m, key: avfkit.KalmanSmoother(),
+    "svae": lambda m, key: avfkit.StructuredSmoother(_potential(key, FullGaussianHead)),
+    "svae-diagonal": lambda m, key: avfkit.StructuredSmoother(_potential(key, GaussianHead)),
+    "svae-masked": lambda m, key: avfkit.Masked(
+        avfkit.StructuredSmoother(_potential(key, GaussianHead)), jnp.array(0.4)
+    ),
+    "rnn-mf": _rival(BidirectionalRNN, avfkit.FactorisedHead),
+    "rnn-ar-l": _rival(BidirectionalRNN, avfkit.LinearHead),
+    "rnn-ar-nl": _rival(BidirectionalRNN, avfkit.NonlinearHead, hidden_size=4),
+    "cnn-ar-l": _rival(partial(TemporalCNN, kernel=3, depth=2, features=4), avfkit.LinearHead),
+}
 INFERENCES = FILTERS | SMOOTHERS
 
 NEEDS_LINEAR = {"kalman", "marginal-kalman", "kalman-smoother"}
-NEEDS_LDS = {"marginal-avf"}
+NEEDS_LDS = {
+    *("marginal-avf", "structured", "marginal-structured"),
+    *("svae", "svae-diagonal", "svae-masked"),
+}
 
 
 def serves(inference, model):
@@ -121,11 +159,14 @@ CHOSEN = {
     "srnn-avf-form": {"own", "avf-step"},
     "svg": {"own-recurrent", "avf", "vfem"},
 }
-NEWER = {"own-residual", "own-recurrent", "avf-errors"}
+NEWER = {
+    *("own-residual", "own-recurrent", "avf-errors"),
+    *("rnn-mf", "rnn-ar-l", "rnn-ar-nl", "cnn-ar-l"),
+}
 PAIRS = [
     (m, i)
     for m, i in ALL_PAIRS
-    if (i in CHOSEN[m] if m in CHOSEN else i not in NEWER or m == "vrnn-gaussian")
+    if (i in CHOSEN[m] if m in CHOSEN else i not in NEWER or m in ("vrnn-gaussian", "lds-mlp"))
 ]
 FILTER_PAIRS = [(m, i) for m, i in PAIRS if i in FILTERS]
 

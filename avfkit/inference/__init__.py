@@ -1,5 +1,10 @@
 """Inference methods: each is wiring of a filter or a smoother with one rule."""
 
+from ._amortized import AbstractPathHead as AbstractPathHead
+from ._amortized import AmortizedSmoother as AmortizedSmoother
+from ._amortized import FactorisedHead as FactorisedHead
+from ._amortized import LinearHead as LinearHead
+from ._amortized import NonlinearHead as NonlinearHead
 from ._direct import DirectFilter as DirectFilter
 from ._exact import KalmanFilter as KalmanFilter
 from ._exact import KalmanSmoother as KalmanSmoother
@@ -13,11 +18,16 @@ from ._learned import learned_step as learned_step
 from ._learned import output_gate as output_gate
 from ._learned import signed_log as signed_log
 from ._marginal import MarginalFilter as MarginalFilter
+from ._masked import Masked as Masked
+from ._masked import window as window
+from ._path import Autoregressive as Autoregressive
 from ._path import GaussMarkov as GaussMarkov
 from ._recurrent import RecurrentFilter as RecurrentFilter
 from ._rematerialised import Rematerialised as Rematerialised
 from ._signals import errors as errors
 from ._signals import gradients as gradients
+from ._structured import StructuredFilter as StructuredFilter
+from ._structured import StructuredSmoother as StructuredSmoother
 from ._update import AbstractAmortizedUpdate as AbstractAmortizedUpdate
 from ._update import AbstractUpdate as AbstractUpdate
 from ._update import GradientUpdate as GradientUpdate

@@ -1,15 +1,20 @@
 """Distributions over whole latent paths."""
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
+import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from .. import kalman
 from .._distributions import AbstractGaussian, FullGaussian
+from .._model import AbstractLatentLDS, AbstractModel
 from .._smoother import AbstractPath
+from ..nn import Conditional
 
 
 class GaussMarkov(AbstractPath):
-    """A linear-Gaussian chain of conditionals: the exact and the structured posteriors.
+    """A linear-Gaussian chain of conditionals: exact, structured, mean-field and AR-L posteriors.
 
     **Example**
 
@@ -30,3 +35,62 @@ class GaussMarkov(AbstractPath):
         dynamics, bias, noise_cov = self.chain
         mean = bias.at[1:].add(jax.vmap(lambda a, z: a @ z)(dynamics[1:], zs[:-1]))
         return jax.vmap(FullGaussian.from_covariance)(mean, noise_cov)
+
+    def divergence(self, model: AbstractModel) -> Float[Array, " time"] | None:
+        """In closed form where the model's latents are a linear-Gaussian chain, too."""
+        if not isinstance(model, AbstractLatentLDS):
+            return None
+        return kalman.divergence(self.chain, model.chain)
+
+
+class Autoregressive(AbstractPath):
+    """A recurrent network along the path: h_t = GRU(h_{t-1}, z_{t-1}, u_t), z_t ~ N(moments(h_t)).
+
+    Attributes:
+        cell: reads the features of step t and z_{t-1}; the first step sees zeros.
+        moments: maps h_t to the Gaussian q_t.
+        features: u_t.
+
+    Reference: Zhao and Linderman (2023), section 3.1, RNN-AR-NL.
+    """
+
+    cell: eqx.nn.GRUCell
+    moments: Conditional[FullGaussian]
+    features: Float[Array, "time features"]
+
+    def sample(self, *, key: Key[Array, ""]) -> Float[Array, "time latent"]:
+        """One joint draw: each latent is drawn before the next one's conditional is known."""
+        size = self.moments.out_size
+        noise = jr.normal(key, (len(self.features), size), self.features.dtype)
+
+        def step(loop: tuple[Array, Array], inputs: tuple[Array, Array]) -> tuple[tuple, Array]:
+            hidden, q = self._next(loop, inputs[0])
+            z = q.transform(inputs[1])
+            return (hidden, z), z
+
+        return jax.lax.scan(step, self._start(), (self.features, noise))[1]
+
+    def conditionals(self, zs: Float[Array, "time latent"]) -> AbstractGaussian:
+        """q(z_t | z_<t, x) along a path."""
+
+        def step(hidden: Array, inputs: tuple[Array, Array]) -> tuple[Array, AbstractGaussian]:
+            return self._next((hidden, inputs[0]), inputs[1])
+
+        hidden, first = self._start()
+        before = jnp.concatenate([first[None], zs[:-1]])
+        return jax.lax.scan(step, hidden, (before, self.features))[1]
+
+    def divergence(self, model: AbstractModel) -> None:
+        """None: there is no closed form."""
+        del model
+
+    def _start(self) -> tuple[Array, Array]:
+        sizes = self.cell.hidden_size, self.moments.out_size
+        hidden, z = (jnp.zeros(size, self.features.dtype) for size in sizes)
+        return hidden, z
+
+    def _next(
+        self, loop: tuple[Array, Array], features: Float[Array, " features"]
+    ) -> tuple[Array, FullGaussian]:
+        hidden = self.cell(jnp.concatenate([features, loop[1]]), loop[0])
+        return hidden, self.moments(hidden)

@@ -12,7 +12,7 @@ from .._distributions import AbstractDistribution, AbstractGaussian, FullGaussia
 from .._model import AbstractLatentLDS
 from .._types import as_float
 from ..kalman import Chain
-from ..nn import LinearGaussian
+from ..nn import AbstractDynamics, FreeDynamics, LinearGaussian
 
 
 class LDS(AbstractLatentLDS):
@@ -21,7 +21,7 @@ class LDS(AbstractLatentLDS):
     With a `LinearGaussian` emission everything is linear and Gaussian and exact inference applies;
     any other map from a latent to a distribution makes it a structured VAE's generative model.
     The covariances are held by unconstrained numbers (log-diagonal Cholesky), so any gradient step
-    leaves them positive definite.
+    leaves them positive definite; `dynamics` holds A, freely or so that it stays stable.
 
     **Example**
 
@@ -32,7 +32,7 @@ class LDS(AbstractLatentLDS):
     """
 
     first: FullGaussian
-    dynamics: Float[Array, "latent latent"]
+    dynamics: AbstractDynamics
     noise: FullGaussian
     emission: Callable[[Float[Array, " latent"]], AbstractDistribution]
     obs_size: int = eqx.field(static=True)
@@ -72,18 +72,44 @@ class LDS(AbstractLatentLDS):
         out = eqx.filter_eval_shape(lambda: emission(m1).mean)
         return cls(
             first=first,
-            dynamics=A,
+            dynamics=FreeDynamics(A),
             noise=noise,
             emission=emission,
             obs_size=out.shape[0],
             latent_size=size,
         )
 
+    @classmethod
+    def create(
+        cls,
+        dynamics: AbstractDynamics,
+        *,
+        noise_var: float = 1.0,
+        emission: Callable[[Float[Array, " latent"]], AbstractDistribution],
+    ) -> "LDS":
+        """The initial model of the structured VAE: m1 = 0, P1 = I, b = 0, Q = `noise_var` I.
+
+        Args:
+            dynamics: holds A.
+            noise_var: variance of the dynamics noise, per entry and step.
+            emission: maps z_t to the distribution of x_t.
+
+        Raises:
+            ValueError: `noise_var` is not positive, or the emission reads another latent.
+        """
+        if not noise_var > 0.0:
+            raise ValueError(f"noise_var is {noise_var}; expected a positive variance.")
+        zero, eye = jnp.zeros(dynamics.size), jnp.eye(dynamics.size)
+        start = cls.from_parameters(zero, eye, eye, zero, noise_var * eye, emission=emission)
+        return eqx.tree_at(lambda model: model.dynamics, start, dynamics)
+
     @property
     def chain(self) -> Chain:
         """The arrays (m1, P1, A, b, Q)."""
         first, noise = self.first, self.noise
-        return Chain(first.mean, first.covariance, self.dynamics, noise.mean, noise.covariance)
+        return Chain(
+            first.mean, first.covariance, self.dynamics.matrix, noise.mean, noise.covariance
+        )
 
     def initial(self) -> AbstractGaussian:
         """N(m1, P1)."""
@@ -92,7 +118,7 @@ class LDS(AbstractLatentLDS):
     def transition(self, z: Float[Array, " latent"]) -> AbstractGaussian:
         """N(A z + b, Q)."""
         noise = self.noise
-        return FullGaussian(self.dynamics @ z + noise.mean, noise.log_scale, noise.lower)
+        return FullGaussian(self.dynamics.matrix @ z + noise.mean, noise.log_scale, noise.lower)
 
 
 def _check_sizes(size: int, dynamics: Array, bias: Array, emission: Callable) -> None:

@@ -3,6 +3,11 @@
 from ._activations import clipped_leaky_relu as clipped_leaky_relu
 from ._conditional import Conditional as Conditional
 from ._conditional import LinearGaussian as LinearGaussian
+from ._dynamics import AbstractDynamics as AbstractDynamics
+from ._dynamics import DiagonalDynamics as DiagonalDynamics
+from ._dynamics import FreeDynamics as FreeDynamics
+from ._dynamics import RotationDynamics as RotationDynamics
+from ._dynamics import StableDynamics as StableDynamics
 from ._frames import FrameDecoder as FrameDecoder
 from ._frames import FrameEncoder as FrameEncoder
 from ._heads import LOG_VAR_RANGE as LOG_VAR_RANGE

@@ -23,10 +23,10 @@ AVFKIT: dict[str, set[str]] = {
     "_evaluation": {"_types", "_model", "_inference", "_objectives", "_fivo"},
     "_sample": {"_types", "_model"},
     "_prediction": {"_types", "_model", "_trace", "_inference", "_sample"},
-    "nn": {"_types", "_distributions", "_discretised"},
+    "nn": {"_types", "_linalg", "_distributions", "_discretised"},
     "models": {"_types", "_distributions", "_discretised", "_model", "nn", "kalman"},
     "inference": {
-        *("_types", "_distributions", "_model", "_trace", "_inference", "_smoother"),
+        *("_types", "_linalg", "_distributions", "_model", "_trace", "_inference", "_smoother"),
         *("nn", "kalman"),
     },
     "data": {"_types"},

@@ -1,0 +1,72 @@
+"""Self-supervised masking: a window is hidden from inference and has to be reconstructed."""
+
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Bool, Float, Key
+
+from .._inference import AbstractInference
+from .._model import AbstractModel, prepare
+from .._smoother import AbstractSmoother, replayed
+from .._trace import Trace
+from .._types import Observations, Observed
+
+
+class Masked(AbstractInference):
+    """A smoother that does not see a random window of the sequence, and is scored on all of it.
+
+    A path that explains what inference could not see needs dynamics that are right. In the
+    structured posterior the window's potentials are dropped; a network reads zeros there. Train
+    with it, and evaluate with the smoother inside.
+
+    Attributes:
+        smoother: what is trained.
+        fraction: share of the steps that one window hides, from 0 to below 1; an array, so that it
+            may change in the course of a training without compiling again.
+
+    **Example**
+
+    ```python
+    masked = avfkit.Masked(avfkit.StructuredSmoother(net), jnp.array(0.4))
+    ```
+
+    Reference: Zhao and Linderman (2023), section 3.3: up to 40 % of the steps.
+    """
+
+    smoother: AbstractSmoother
+    fraction: Float[Array, ""]
+
+    @property
+    def joint(self) -> bool:
+        """As the smoother."""
+        return self.smoother.joint
+
+    @property
+    def stepper(self) -> None:
+        """None: it sees the whole sequence."""
+
+    def infer(
+        self,
+        model: AbstractModel,
+        xs: Observations,
+        observed: Observed = None,
+        *,
+        key: Key[Array, ""],
+        kl_weight: Float[Array, ""] | float = 1.0,
+    ) -> Trace:
+        """Infer from what is outside of a window, reconstruct all."""
+        del kl_weight
+        window_key, key = jr.split(key)
+        xs, observed = prepare(model, xs, observed)
+        shown = observed & ~window(len(xs), self.fraction, key=window_key)[:, None]
+        path = self.smoother.path(model, jnp.where(shown, xs, 0.0), shown)
+        return replayed(model, path, xs, observed, key=key)
+
+
+def window(
+    length: int, fraction: Float[Array, ""] | float, *, key: Key[Array, ""]
+) -> Bool[Array, " time"]:
+    """One contiguous window of round(fraction * length) steps, anywhere in the sequence."""
+    size = jnp.round(jnp.asarray(fraction) * length).astype(int)
+    start = jr.randint(key, (), 0, length - size + 1)
+    steps = jnp.arange(length)
+    return (steps >= start) & (steps < start + size)

@@ -1,0 +1,124 @@
+"""The structured posterior: a network's potentials on each latent, and exact message passing.
+
+What the observation says of z_t is amortized, as a Gaussian potential psi_t(z_t); what the dynamics
+say is the model's own. Their product, normalised, is the posterior q(z_1..T) of the structured VAE,
+or, filtered, q_t = p(z_t | z_{t-1}) psi_t(z_t) / Z. A step of which nothing was observed has no
+potential, so missing data cost nothing and change nothing.
+
+Reference: Johnson et al. (2016); Zhao and Linderman (2023), section 3.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Key
+
+from .. import kalman
+from .._distributions import AbstractGaussian, DiagonalGaussian, FullGaussian
+from .._inference import AbstractScanFilter, StepProblem
+from .._linalg import solve_lower
+from .._model import AbstractLatentLDS, AbstractModel
+from .._smoother import AbstractPath, AbstractSmoother
+from .._types import Carry
+from ._path import GaussMarkov
+
+Recognition = Callable[[Float[Array, " obs"]], AbstractGaussian]
+
+
+class StructuredSmoother(AbstractSmoother):
+    """The posterior of the structured VAE: potentials of a network, smoothed by the model's chain.
+
+    Attributes:
+        potential: maps x_t to a Gaussian over the latent, the potential in mean form.
+
+    **Example**
+
+    ```python
+    net = nn.Conditional(24, 3, head=nn.FullGaussianHead, width=20, depth=2, key=key)
+    svae = avfkit.StructuredSmoother(net)
+    ```
+    """
+
+    potential: Recognition
+
+    def path(
+        self,
+        model: AbstractModel,
+        xs: Float[Array, "time obs"],
+        observed: Bool[Array, "time obs"],
+    ) -> AbstractPath:
+        """The chain of conditionals of prior times potentials."""
+        chain = _chain(self, model)
+        potentials = _potentials(self.potential, model, xs, observed)
+        return GaussMarkov(kalman.conditionals(chain, potentials))
+
+
+class StructuredFilter(AbstractScanFilter):
+    """The structured posterior in one direction: q_t is the prior times the potential of x_t.
+
+    `MarginalFilter(StructuredFilter(net))` is the Kalman filter on the potentials.
+
+    Attributes:
+        potential: maps x_t to a Gaussian over the latent, the potential in mean form.
+
+    **Example**
+
+    ```python
+    causal = avfkit.StructuredFilter(svae.potential)
+    ```
+    """
+
+    potential: Recognition
+
+    @property
+    def through_past(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Gradients flow: the posterior is a differentiable function of model and network."""
+        return True
+
+    def init(self, model: AbstractModel) -> Carry:
+        """No memory; checks that the model has a linear-Gaussian chain."""
+        _chain(self, model)
+
+    def posterior(
+        self, carry: Carry, problem: StepProblem, *, key: Key[Array, ""]
+    ) -> tuple[AbstractGaussian, Float[Array, " iterations"], Carry]:
+        """Prior times potential, normalised."""
+        del key
+        step = (problem.x[None], problem.observed[None])
+        potential = _potentials(self.potential, problem.model, *step)
+        prior = problem.prior
+        mean, cov, _ = kalman.update(
+            prior.mean, prior.covariance, potential.precision[0], potential.linear[0]
+        )
+        return FullGaussian.from_covariance(mean, cov), jnp.zeros((0,), mean.dtype), carry
+
+
+def _chain(method: AbstractScanFilter | AbstractSmoother, model: AbstractModel) -> kalman.Chain:
+    if isinstance(model, AbstractLatentLDS):
+        return model.chain
+    raise TypeError(
+        f"{type(method).__name__} needs a model with linear-Gaussian latent dynamics (a subclass "
+        f"of AbstractLatentLDS); {type(model).__name__} is not one. Use AmortizedSmoother or a "
+        "filter."
+    )
+
+
+def _potentials(
+    potential: Recognition,
+    model: AbstractModel,
+    xs: Float[Array, "time obs"],
+    observed: Bool[Array, "time obs"],
+) -> kalman.Potentials:
+    found = jax.vmap(potential)(xs)
+    if found.mean.shape[1] != model.latent_size:
+        raise ValueError(
+            f"potential is over {found.mean.shape[1]} entries; expected {model.latent_size}, the "
+            f"latent of this {type(model).__name__}."
+        )
+    seen = jnp.any(observed, axis=-1)
+    if isinstance(found, DiagonalGaussian):
+        return kalman.diagonal_potentials(found.mean, found.variance, seen)
+    scale = FullGaussian.of(found).scale_tril
+    inverse = jax.vmap(solve_lower, (0, None))(scale, jnp.eye(scale.shape[-1], dtype=scale.dtype))
+    return kalman.full_potentials(found.mean, jnp.matrix_transpose(inverse) @ inverse, seen)
