@@ -6,8 +6,11 @@ z_0 with phi, which never learns; their SVG's decoder has channels for skip conn
 multiplies by zero, and the frame encoder counts with phi for the own filter.
 """
 
+import os
+
 import pytest
 
+from avfkit.data import _kth
 from avfkit_experiments import parameter_counts
 from avfkit_experiments.presets import PRESETS
 
@@ -63,3 +66,24 @@ def test_the_twin_is_smaller(name):
     assert parameter_counts(small, "vfem")[1] == 0
     assert small.recipe.steps < large.recipe.steps
     assert small.kind == large.kind
+
+
+def test_kth_has_the_rate_of_its_films():
+    assert {PRESETS[f"svg-kth{end}"].rate for end in ("", "-small")} == {_kth._RATE}
+
+
+@pytest.mark.skipif(
+    not os.environ.get("AVFKIT_DATA"), reason="AVFKIT_DATA does not name a folder of data"
+)
+@pytest.mark.parametrize(
+    "name",
+    ["vrnn-timit-sample", "vrnn-speech-commands", "srnn-timit-sample", "vrnn-jsb", "svg-films"],
+)
+def test_rate_is_that_of_the_data(name):
+    small, large = (PRESETS[n] for n in (f"{name}-small", name))
+    assert small.rate == large.rate == large.load(None).train.rate
+
+
+def test_moving_digits_have_the_rate_of_their_data():
+    small, large = (PRESETS[f"svg-moving-digits{end}"] for end in ("-small", ""))
+    assert small.rate == large.rate == small.load(None).train.rate
