@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._avi import Film, films_below, read_film
+from ._avi import DECODING, Film, films_below, read_film
 from ._cache import cache_folder
 from ._dataset import Splits
 from ._films import Words, film_splits
-from ._recordings import decoded, fingerprint
+from ._recordings import decoded, fingerprint, index_path
 
 _ACTIONS = ("walking", "jogging", "running", "boxing", "handwaving", "handclapping")
 _PERSONS = (
@@ -30,6 +30,7 @@ _SEQUENCES = (760, 768, 863)
 _NEVER_MADE = "person13_handclapping_d3"
 _RATE = 25
 _SHAPE = (64, 64)
+_CUTTING = 1  # raise it with any change of which frames a sequence has: cached ones are old then
 _LIST = "00sequences.txt"
 _ENTRY = re.compile(r"(person\d\d_[a-z]+_d\d)\s+frames\s+((?:\d+-\d+[,\s]*)+)")
 _SLACK = 12  # frames that a decoder may lose at the end of a film: half a second
@@ -85,7 +86,7 @@ def kth(folder: str | Path, *, complete: bool = True, cache: str | Path | None =
     if not mine:
         raise FileNotFoundError(f"folder {str(folder)!r} holds no film of {_LIST}.")
     files = sorted({film.path for film in films.values()} | {_list(place)})
-    index = cache_folder(cache) / f"kth-{fingerprint(files)}.npz"
+    index = index_path(cache_folder(cache), "kth", fingerprint(files), DECODING, _CUTTING)
     recordings = decoded(index, lambda: _decode(mine, films), len(mine))
     split = np.array([next(i for i, p in enumerate(_PERSONS) if s.person in p) for s in mine])
     words = Words(

@@ -123,6 +123,12 @@ def files_below(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
+def spoil(cache: Path) -> None:
+    """Cuts the values of every recording in a cache: reading them again raises."""
+    for path in [*cache.glob("*.bin")]:
+        path.write_bytes(path.read_bytes()[:-1])
+
+
 def message_of(error: type[Exception], function: Callable[[], object]) -> str:
     """What the error says that a call must raise."""
     try:

@@ -6,10 +6,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from avfkit.data import kth
+from avfkit.data import _kth, kth
 from avfkit.data._avi import Film, films_below, read_film
 from avfkit.data._kth import _ACTIONS, _listed, _missing
-from data.media import avi, damaged, files_below, message_of
+from data.media import avi, damaged, files_below, message_of, spoil
 
 pytest.importorskip("av")
 THREE = {"person11_boxing_d4", "person13_handwaving_d3", "person14_handwaving_d3",
@@ -94,6 +94,18 @@ def test_decoded_once(copy, tmp_path):
     assert before == {n: (tmp_path / "cache" / n).stat().st_mtime_ns for n in before}
     assert len(before) == 2
     np.testing.assert_array_equal(first.valid.sequences[5][:], again.valid.sequences[5][:])
+
+
+@pytest.mark.parametrize("number", ["DECODING", "_CUTTING"])
+def test_another_decoding_reads_no_old_cache(copy, tmp_path, monkeypatch, number):
+    first = kth(copy, complete=False, cache=tmp_path / "cache")
+    expected = first.valid.sequences[5][:]
+    spoil(tmp_path / "cache")
+    with pytest.raises(ValueError, match="is truncated or altered"):
+        kth(copy, complete=False, cache=tmp_path / "cache")
+    monkeypatch.setattr(_kth, number, 99)
+    again = kth(copy, complete=False, cache=tmp_path / "cache")
+    np.testing.assert_array_equal(again.valid.sequences[5][:], expected)
 
 
 def test_pictures_are_grey_and_bilinear(tmp_path):
