@@ -69,7 +69,7 @@ def kth(folder: str | Path, *, complete: bool = True, cache: str | Path | None =
             folder: 0.9 GB, memory-mapped.
 
     Returns:
-        Frames `[time, 4096]` of shape (64, 64) in [0, 1].
+        Frames `[time, 4096]` of shape (64, 64) in [0, 1]; of their `window` see `films`.
 
     Raises:
         FileNotFoundError: if there is no list of sequences, or no film.
