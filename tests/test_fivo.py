@@ -10,22 +10,14 @@ import pytest
 
 import avfkit
 from avfkit._fivo import _systematic
-from tests.helpers import make, observations, random_lds
-from tests.reference import dense_posterior
+from tests.helpers import gappy_problem, make, observations, random_lds
 
 KEY = jr.key(0)
 
 
 @pytest.fixture(scope="module")
 def problem():
-    lds = random_lds(4, latent=2, obs=3)
-    xs = np.random.default_rng(1).normal(size=(6, 3))
-    xs[2] = np.nan
-    xs[4, 1] = np.nan
-    emission = lds.emission
-    arrays = (emission.matrix, emission.bias, np.exp(np.asarray(emission.log_var)))
-    seen = ~np.isnan(xs)
-    return lds, jnp.array(xs), dense_posterior(lds.chain, *arrays, np.nan_to_num(xs), seen)[2]
+    return gappy_problem(6)
 
 
 class Wider(avfkit.AbstractScanFilter):
