@@ -94,16 +94,16 @@ def fingerprint(files: Iterable[Path]) -> str:
     return sha.hexdigest()[:16]
 
 
-def index_path(folder: Path, title: str, key: str, *decodings: int) -> Path:
+def index_path(folder: Path, title: str, source: str, *decodings: int) -> Path:
     """Where the index of decoded recordings lies in the cache.
 
     Args:
         folder: the cache folder.
         title: of the data set.
-        key: stands for the files that are decoded; see `fingerprint`.
+        source: stands for the files that are decoded; see `fingerprint`.
         decodings: the number of each piece of code that the integers depend on.
     """
-    return folder / f"{title}-v{'.'.join(map(str, decodings))}-{key}.npz"
+    return folder / f"{title}-v{'.'.join(map(str, decodings))}-{source}.npz"
 
 
 def decoded(
