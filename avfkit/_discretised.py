@@ -27,7 +27,8 @@ class DiscretisedGaussian(AbstractDistribution):
     The log-probability of x is that of the bin from `x + offset` to `x + offset + window`. An
     offset of `-window / 2` centres the bin on x, as rounding does; 0 is the one-sided window of the
     AVF authors' code. Where they add 1e-6 to the probability, which makes -13.8 nats the worst that
-    an entry can cost, this is exact in both tails, in float32 too, and so are its gradients.
+    an entry can cost, this is exact in both tails, in float32 too, and so are its gradients. The
+    probabilities of all levels sum to one if `window` is the distance between levels.
 
     Attributes:
         mean: of the Gaussian, before rounding.
@@ -38,7 +39,7 @@ class DiscretisedGaussian(AbstractDistribution):
     **Example**
 
     ```python
-    pixel = avfkit.DiscretisedGaussian.centred(mean, log_var, window=1 / 256)
+    pixel = avfkit.DiscretisedGaussian.centred(mean, log_var, window=1 / 255)  # of levels k / 255
     ```
     """
 

@@ -19,6 +19,7 @@ from avfkit.nn import (
     LinearGaussian,
     TemporalCNN,
 )
+from tests.reference import dense_posterior
 
 OBS, LATENT = 4, 3
 
@@ -41,6 +42,17 @@ def random_lds(seed=0, *, latent=LATENT, obs=OBS, q=0.2, r=0.3, emission=None):
         noise,
         emission=emission,
     )
+
+
+def gappy_problem(length):
+    """An LDS, a sequence that lacks its third step and an entry of its fifth, and log p(x)."""
+    lds, xs = random_lds(4, latent=2, obs=3), np.random.default_rng(1).normal(size=(length, 3))
+    xs[2] = np.nan
+    xs[4, 1] = np.nan
+    emission, seen = lds.emission, ~np.isnan(xs)
+    arrays = (emission.matrix, emission.bias, np.exp(np.asarray(emission.log_var)))
+    log_p = dense_posterior(lds.chain, *arrays, np.nan_to_num(xs), seen)[2]
+    return lds, jnp.array(xs), log_p
 
 
 def _mlp_lds(key):

@@ -83,6 +83,23 @@ def test_bins_sum_to_one(offset, log_var):
     np.testing.assert_allclose(total, 1.0, rtol=1e-12)
 
 
+def test_the_window_of_films_leaves_gaps_between_levels():
+    """What avfkit.data.films says: 255/256 in sum, never too large, log(256 / 255) a pixel."""
+    assert round(64 * 64 * np.log(256 / 255)) == 16
+    levels = jnp.arange(256.0)[:, None] / 255
+    wide, narrow = (DiscretisedGaussian(jnp.array([0.5]), jnp.array([v]), 1 / 256, -1 / 512)
+                    for v in (-6.0, -14.0))  # fmt: skip
+    for pixel in (wide, narrow):
+        tiling = DiscretisedGaussian.centred(pixel.mean, pixel.log_var, window=1 / 255)
+        found, most = (jax.vmap(p.log_prob)(levels) for p in (pixel, tiling))
+        assert (found < most).all()
+        np.testing.assert_allclose(jnp.exp(most).sum(), 1.0, rtol=1e-9)
+        if pixel is wide:
+            np.testing.assert_allclose(jnp.exp(found).sum(), 255 / 256, rtol=1e-9)
+            near = jnp.abs(levels[:, 0] - 0.5) < 0.2
+            np.testing.assert_allclose((most - found)[near], np.log(256 / 255), rtol=0.01)
+
+
 def test_a_narrow_bin_is_density_times_width():
     mean, log_var, x = jnp.array([0.2, -1.0]), jnp.array([0.0, 1.0]), jnp.array([1.0, 0.5])
     window = 1e-6

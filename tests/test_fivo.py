@@ -10,22 +10,14 @@ import pytest
 
 import avfkit
 from avfkit._fivo import _systematic
-from tests.helpers import make, observations, random_lds
-from tests.reference import dense_posterior
+from tests.helpers import gappy_problem, make, observations, random_lds
 
 KEY = jr.key(0)
 
 
 @pytest.fixture(scope="module")
 def problem():
-    lds = random_lds(4, latent=2, obs=3)
-    xs = np.random.default_rng(1).normal(size=(6, 3))
-    xs[2] = np.nan
-    xs[4, 1] = np.nan
-    emission = lds.emission
-    arrays = (emission.matrix, emission.bias, np.exp(np.asarray(emission.log_var)))
-    seen = ~np.isnan(xs)
-    return lds, jnp.array(xs), dense_posterior(lds.chain, *arrays, np.nan_to_num(xs), seen)[2]
+    return gappy_problem(6)
 
 
 class Wider(avfkit.AbstractScanFilter):
@@ -119,20 +111,38 @@ def test_nothing_observed_neither_weighs_nor_resamples(problem):
     assert avfkit.fivo(lds, Wider(), nothing, key=KEY, num_samples=4) == 0.0
 
 
-def test_padding_changes_nothing_and_the_future_changes_no_increment(problem):
+@pytest.mark.parametrize("length", [3, 6])
+def test_padding_changes_nothing(problem, length):
+    """Not a bit, whatever stands there, with particles that differ in weight at every step."""
     lds, xs, _ = problem
-    padded = jnp.concatenate([xs, jnp.full((2, 3), 7.0)])
-    observed = jnp.arange(8) < 6
+    padded = jnp.full((8, 3), 7.0).at[:6].set(xs)
+    hidden = jnp.where(jnp.arange(8)[:, None] < length, padded, jnp.nan)
+    seen = jnp.arange(8) < length
 
-    def run(xs, observed=None, context=0):
-        return avfkit.fivo(lds, Wider(), xs, observed, key=KEY, num_samples=4, context=context)
+    def run(xs, observed=None):
+        keys = jr.split(KEY, 5)
+        return jax.vmap(
+            lambda key: avfkit.fivo(lds, Wider(), xs, observed, key=key, num_samples=4)
+        )(keys)
 
-    np.testing.assert_allclose(run(padded, observed), run(xs), rtol=1e-12)
-    first = run(padded, jnp.arange(8) < 3)
-    np.testing.assert_allclose(run(xs.at[3:].set(jnp.nan)), first, rtol=1e-12)
-    np.testing.assert_allclose(run(xs[:3]), first, rtol=1e-12)
-    masked_context = jnp.concatenate([jnp.zeros(2, bool), jnp.ones(4, bool)])
-    assert run(xs, context=2) != run(xs, masked_context) != run(xs)
+    expected = run(xs[:length])
+    np.testing.assert_array_equal(run(padded, seen), expected)
+    np.testing.assert_array_equal(run(hidden), expected)
+    assert (run(padded) > expected + 1.0).all()
+    weights = [Wider().infer(lds, xs[:length], key=key).log_weight for key in jr.split(KEY, 4)]
+    spread = np.std(weights, axis=0)
+    assert (spread[~np.isnan(xs[:length]).all(1)] > 0.1).all()
+
+
+def test_a_context_is_neither_scored_nor_missing(problem):
+    lds, xs, _ = problem
+
+    def run(observed=None, context=0):
+        return float(
+            avfkit.fivo(lds, Wider(), xs, observed, key=KEY, num_samples=4, context=context)
+        )
+
+    assert len({run(context=2), run(jnp.arange(6) >= 2), run()}) == 3
 
 
 def test_a_context_is_filtered_and_not_scored(problem):

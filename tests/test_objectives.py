@@ -8,22 +8,14 @@ import numpy as np
 import pytest
 
 import avfkit
-from tests.helpers import make, observations, random_lds
-from tests.reference import dense_posterior
+from tests.helpers import gappy_problem, make, observations
 
 KEY = jr.key(0)
 
 
 @pytest.fixture(scope="module")
 def problem():
-    lds = random_lds(4, latent=2, obs=3)
-    xs = np.random.default_rng(1).normal(size=(7, 3))
-    xs[2] = np.nan
-    xs[4, 1] = np.nan
-    emission = lds.emission
-    arrays = (emission.matrix, emission.bias, np.exp(np.asarray(emission.log_var)))
-    filled, seen = np.nan_to_num(xs), ~np.isnan(xs)
-    return lds, xs, dense_posterior(lds.chain, *arrays, filled, seen)[2]
+    return gappy_problem(7)
 
 
 def test_every_path_of_the_exact_posterior_weighs_log_p(problem):

@@ -14,6 +14,7 @@ from ._ball import BallTruth as BallTruth
 from ._ball import bouncing_ball as bouncing_ball
 from ._baselines import Score as Score
 from ._baselines import bernoulli_baseline as bernoulli_baseline
+from ._baselines import bernoulli_frequencies as bernoulli_frequencies
 from ._baselines import markov_baseline as markov_baseline
 from ._batches import Batch as Batch
 from ._batches import Batches as Batches

@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 
 from ._cache import UNREADABLE
 
+DECODING = 1  # raise it with any change of the pixels that a film gives: cached ones are old then
 _NAME = re.compile(r"(person\d\d_[a-z]+_d\d)(?:_uncomp)?\.avi", re.IGNORECASE)
 _LARGEST = 2**28  # bytes of an unpacked film; the published ones have about one million
 

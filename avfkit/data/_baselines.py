@@ -21,11 +21,25 @@ class Score(NamedTuple):
     mean_of_songs: float
 
 
+def bernoulli_frequencies(train: Dataset) -> Float[np.ndarray, " keys"]:
+    """How often each key sounds: (count + 1) / (steps + 2).
+
+    So a key that is never heard keeps a little probability. A model whose output starts at these
+    frequencies starts at `bernoulli_baseline`.
+
+    Raises:
+        ValueError: if the set holds anything but zeros and ones.
+    """
+    _check_binary("train", train)
+    count = sum(song.sum(0, dtype=float) for song in _songs(train))
+    return _smooth(np.asarray(count), np.asarray(float(train.num_steps)))
+
+
 def bernoulli_baseline(train: Dataset, test: Dataset) -> Score:
     """Independent keys, each sounding with its frequency in the training songs.
 
-    A frequency is (count + 1) / (steps + 2), so that a key never heard keeps a little probability.
-    On JSB Chorales: 11.06 nats over all steps, 11.00 as mean of songs.
+    The frequencies are those of `bernoulli_frequencies`. On JSB Chorales: 11.06 nats over all
+    steps, 11.00 as mean of songs.
 
     Raises:
         ValueError: if the two sets differ in width or hold anything but zeros and ones.
@@ -34,7 +48,7 @@ def bernoulli_baseline(train: Dataset, test: Dataset) -> Score:
         Boulanger-Lewandowski et al. (2012), Table 1, "Note 1-gram".
     """
     _check(train, test)
-    frequency = _frequency(train)
+    frequency = bernoulli_frequencies(train)
     return score_of([_nats(s, np.broadcast_to(frequency, s.shape)) for s in _songs(test)])
 
 
@@ -52,18 +66,13 @@ def markov_baseline(train: Dataset, test: Dataset) -> Score:
     after = np.concatenate([song[1:] for song in _songs(train)]).astype(float)
     kept = _smooth((after * before).sum(0), before.sum(0))
     begun = _smooth((after * (1 - before)).sum(0), (1 - before).sum(0))
-    first = _frequency(train)[None]
+    first = bernoulli_frequencies(train)[None]
     predicted = (np.concatenate([first, np.where(s[:-1] > 0, kept, begun)]) for s in _songs(test))
     return score_of([_nats(s, p) for s, p in zip(_songs(test), predicted, strict=True)])
 
 
 def _songs(data: Dataset) -> Iterator[np.ndarray]:
     return (np.asarray(song) for song in data.sequences)
-
-
-def _frequency(train: Dataset) -> Float[np.ndarray, " keys"]:
-    count = sum(song.sum(0, dtype=float) for song in _songs(train))
-    return _smooth(np.asarray(count), np.asarray(float(train.num_steps)))
 
 
 def _smooth(count: np.ndarray, total: np.ndarray) -> np.ndarray:
@@ -87,6 +96,10 @@ def _check(train: Dataset, test: Dataset) -> None:
         raise ValueError(
             f"test has {test.obs_size} columns, expected {train.obs_size} as in train."
         )
-    for argument, data in (("train", train), ("test", test)):
-        if any(not np.isin(song, (0, 1)).all() for song in _songs(data)):
-            raise ValueError(f"{argument} ({data.name}) must hold zeros and ones only.")
+    _check_binary("train", train)
+    _check_binary("test", test)
+
+
+def _check_binary(argument: str, data: Dataset) -> None:
+    if any(not np.isin(song, (0, 1)).all() for song in _songs(data)):
+        raise ValueError(f"{argument} ({data.name}) must hold zeros and ones only.")

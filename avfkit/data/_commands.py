@@ -19,9 +19,17 @@ import numpy as np
 from ._cache import cache_folder
 from ._dataset import Splits
 from ._download import download, sha256_of
-from ._recordings import Prepared, Recordings, decoded, fingerprint, place_of, places
+from ._recordings import (
+    Prepared,
+    Recordings,
+    decoded,
+    fingerprint,
+    index_path,
+    place_of,
+    places,
+)
 from ._speech import RATE, Words, speech_splits
-from ._waves import read_wave, read_wave_file
+from ._waves import DECODING, read_wave, read_wave_file
 
 _CLIP = re.compile(r"(?:\./)?([a-z]+/[0-9a-f]+_nohash_\d+\.wav)")
 _LARGEST = 2**20  # bytes of a clip: a second is 32,044
@@ -129,7 +137,7 @@ def _found(entry: Archive, folder: str | Path | None, kept: Path) -> tuple[Recor
         clips = [p for p in sorted(place.glob("*/*.wav")) if _CLIP.fullmatch(_name(p))]
         if clips:
             key = fingerprint(clips)
-            index = kept / f"speech_commands-{key}.npz"
+            index = index_path(kept, "speech_commands", key, DECODING)
             return decoded(index, partial(_words, clips), len(clips)), "a folder of words"
     if folder is None and (index := _index(entry, kept)).exists():
         return decoded(index, lambda: iter(())), "the official archive"
@@ -149,7 +157,7 @@ def _name(path: Path) -> str:
 
 
 def _index(entry: Archive, kept: Path) -> Path:
-    return kept / f"speech_commands-{entry.sha256[:16]}.npz"
+    return index_path(kept, "speech_commands", entry.sha256[:16], DECODING)
 
 
 def _fetched(entry: Archive, kept: Path) -> Recordings:

@@ -33,8 +33,9 @@ class Dataset:
         step: what one time step is ("quarter note", "12.5 ms", ...).
         offset: the value, in the unit of the recording, that an entry of 0 stands for.
         scale: units of the recording per 1: an entry x stands for `offset + scale * x`.
-        window: the width of one level of the recording, in units of x: what a discretised density
-            integrates over. `None` if the values are not levels.
+        window: what a discretised density integrates over, in units of x: the width of one level of
+            sound, 1 / scale, and a little less for films, whose convention `films` states. `None`
+            if the values are not levels.
         rate: samples, or frames, per second; `None` if time is not in seconds.
         shape: how the columns of a step are laid out, such as (64, 64) for a picture.
 

@@ -79,7 +79,7 @@ def moving_digits(
         digit_size: height and width of a digit, enlarged from 8 pixels; by default half of `size`.
 
     Returns:
-        Frames `[time, size * size]` of shape (size, size) in [0, 1].
+        Frames `[time, size * size]` of shape (size, size) in [0, 1]; of their `window` see `films`.
 
     Raises:
         ImportError: if scikit-learn or Pillow is not installed.
@@ -117,7 +117,7 @@ def moving_mnist(
         digit_size: height and width of a digit, from 28 pixels; by default half of `size`.
 
     Returns:
-        Frames `[time, size * size]` of shape (size, size) in [0, 1].
+        Frames `[time, size * size]` of shape (size, size) in [0, 1]; of their `window` see `films`.
 
     Raises:
         FileNotFoundError: if there is no such file.

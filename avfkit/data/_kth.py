@@ -7,6 +7,7 @@ References:
 """
 
 import re
+import warnings
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -14,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._avi import Film, films_below, read_film
+from ._avi import DECODING, Film, films_below, read_film
 from ._cache import cache_folder
 from ._dataset import Splits
 from ._films import Words, film_splits
-from ._recordings import decoded, fingerprint
+from ._recordings import decoded, fingerprint, index_path
 
 _ACTIONS = ("walking", "jogging", "running", "boxing", "handwaving", "handclapping")
 _PERSONS = (
@@ -30,9 +31,10 @@ _SEQUENCES = (760, 768, 863)
 _NEVER_MADE = "person13_handclapping_d3"
 _RATE = 25
 _SHAPE = (64, 64)
+_CUTTING = 1  # raise it with any change of which frames a sequence has: cached ones are old then
 _LIST = "00sequences.txt"
 _ENTRY = re.compile(r"(person\d\d_[a-z]+_d\d)\s+frames\s+((?:\d+-\d+[,\s]*)+)")
-_SLACK = 12  # frames that a decoder may lose at the end of a film: half a second
+_SLACK = 12  # frames, half a second, that a film may lack of the last sequence in it
 
 
 class _Sequence(NamedTuple):
@@ -54,6 +56,11 @@ def kth(folder: str | Path, *, complete: bool = True, cache: str | Path | None =
     authors of AVF cut them; grey, made 64x64 by bilinear interpolation, divided by 255. (Those
     authors also stretched the contrast of every frame, by way of the library they saved it with.)
 
+    Decoders may lose the last frames of a film. A film may end up to 12 frames before the last
+    frame that the list asks of it: the sequence then ends with the film, is never padded, and keeps
+    at least one frame. A warning counts such sequences and the frames they lack. A film that is
+    shorter still is refused.
+
     Args:
         folder: the copy: the films `personPP_ACTION_dN_uncomp.avi`, unpacked or in the published
             `.zip` files, and the list `00sequences.txt`, anywhere below.
@@ -62,12 +69,15 @@ def kth(folder: str | Path, *, complete: bool = True, cache: str | Path | None =
             folder: 0.9 GB, memory-mapped.
 
     Returns:
-        Frames `[time, 4096]` of shape (64, 64) in [0, 1].
+        Frames `[time, 4096]` of shape (64, 64) in [0, 1]; of their `window` see `films`.
 
     Raises:
         FileNotFoundError: if there is no list of sequences, or no film.
         ImportError: if PyAV or Pillow is not installed.
         ValueError: if films are missing, or a file is truncated or altered.
+
+    Warns:
+        UserWarning: if sequences end before the list says.
 
     References:
         Marino, Cvitkovic and Yue (2018), appendix; Schuldt, Laptev and Caputo (2004).
@@ -85,8 +95,9 @@ def kth(folder: str | Path, *, complete: bool = True, cache: str | Path | None =
     if not mine:
         raise FileNotFoundError(f"folder {str(folder)!r} holds no film of {_LIST}.")
     files = sorted({film.path for film in films.values()} | {_list(place)})
-    index = cache_folder(cache) / f"kth-{fingerprint(files)}.npz"
+    index = index_path(cache_folder(cache), "kth", fingerprint(files), DECODING, _CUTTING)
     recordings = decoded(index, lambda: _decode(mine, films), len(mine))
+    _warn_of_short(place, mine, recordings.length)
     split = np.array([next(i for i, p in enumerate(_PERSONS) if s.person in p) for s in mine])
     words = Words(
         "KTH Actions" if not missing else "KTH Actions (incomplete)",
@@ -141,6 +152,18 @@ def _missing(listed: list[_Sequence], films: dict[str, Film]) -> str:
     return "; ".join(reasons)
 
 
+def _warn_of_short(folder: Path, sequences: list[_Sequence], length: np.ndarray) -> None:
+    """Counts what films lack of their last sequences: at each call, not only when decoding."""
+    lacking = np.array([s.end - s.start for s in sequences]) - length
+    if lacking.any():
+        warnings.warn(
+            f"{folder}: {np.count_nonzero(lacking)} of {len(sequences)} sequences end with their "
+            f"film, before {_LIST} says: frames lacking, {lacking.sum()}; nothing is padded. "
+            "Results are not quite comparable.",
+            stacklevel=3,
+        )
+
+
 def _decode(sequences: list[_Sequence], films: dict[str, Film]) -> Iterator[tuple[str, np.ndarray]]:
     """The frames of each sequence, one film in memory at a time."""
     name, frames = "", np.zeros((0, *_SHAPE), np.uint8)
@@ -150,7 +173,7 @@ def _decode(sequences: list[_Sequence], films: dict[str, Film]) -> Iterator[tupl
         start, end = sequence.start - 1, sequence.end - 1  # the list counts from 1
         if len(frames) < max(end - _SLACK, start + 1):
             raise ValueError(
-                f"{films[name].where} has {len(frames)} frames, expected at least {end} by {_LIST}."
-                " It is truncated or altered: copy it again."
+                f"{films[name].where} has {len(frames)} frames, expected {end} by {_LIST} and at "
+                f"most {_SLACK} fewer. It is truncated or altered: copy it again."
             )
         yield f"{name}_{sequence.number}", frames[start:end]

@@ -2,6 +2,8 @@
 
 Decoding thousands of sound files or films takes minutes and their floats would fill the memory.
 They are decoded once, into one flat file of integers in the cache, which is then memory-mapped.
+The file is named after the decoding too: when a decoder changes, its number is raised, and what an
+earlier one left in the cache is never read again.
 """
 
 import hashlib
@@ -90,6 +92,18 @@ def fingerprint(files: Iterable[Path]) -> str:
         state = path.stat()
         sha.update(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
     return sha.hexdigest()[:16]
+
+
+def index_path(folder: Path, title: str, source: str, *decodings: int) -> Path:
+    """Where the index of decoded recordings lies in the cache.
+
+    Args:
+        folder: the cache folder.
+        title: of the data set.
+        source: stands for the files that are decoded; see `fingerprint`.
+        decodings: the number of each piece of code that the integers depend on.
+    """
+    return folder / f"{title}-v{'.'.join(map(str, decodings))}-{source}.npz"
 
 
 def decoded(

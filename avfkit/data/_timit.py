@@ -15,9 +15,9 @@ import numpy as np
 
 from ._cache import cache_folder
 from ._dataset import Splits
-from ._recordings import decoded, fingerprint
+from ._recordings import decoded, fingerprint, index_path
 from ._speech import RATE, Words, speech_splits
-from ._waves import read_wave_file
+from ._waves import DECODING, read_wave_file
 
 _SEED = 1234
 _VALIDATION = 20  # one in so many training utterances
@@ -91,7 +91,7 @@ def timit(
             yield utterance.name, read_wave_file(utterance.path, RATE)
 
     key = fingerprint(u.path for u in utterances)
-    index = cache_folder(cache) / f"timit-{key}.npz"
+    index = index_path(cache_folder(cache), "timit", key, DECODING)
     recordings = decoded(index, decode, len(utterances))
     words = Words(
         "TIMIT" if not missing else "TIMIT (incomplete)",

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int16
 
+DECODING = 1  # raise it with any change of the samples that a file gives: cached ones are old then
+
 
 def read_wave(where: str, data: bytes, rate: int) -> Int16[np.ndarray, " samples"]:
     """The samples of a sound file, whatever its suffix says.

@@ -46,9 +46,9 @@ class SVG(AbstractRecurrentModel):
         likelihood  p(x_t | dec(g_t, feature maps of x_{t-1}))
 
     A frame is a vector of height x width grey pixels in [0, 1]. The decoder outputs a mean through
-    a sigmoid and a log-variance of at least -10; the likelihood is a Gaussian integrated over the
-    pixel's 1/256. Before the first frame the code and the feature maps are zero. Its own filter is
-    `RecurrentFilter`.
+    a sigmoid and a log-variance of at least -10; the likelihood is a Gaussian integrated over a
+    `window` around the pixel. Before the first frame the code and the feature maps are zero. Its
+    own filter is `RecurrentFilter`.
 
     The skip connections come from the last frame, observed or drawn (in the original from the last
     of the frames that are given). The AVF authors' code multiplies them by zero: `skips=False`. It
@@ -100,7 +100,9 @@ class SVG(AbstractRecurrentModel):
             channels: of the largest feature maps.
             skips: whether the decoder sees the feature maps of the last frame.
             embed: whether a linear embedding stands before each LSTM.
-            window: width of a pixel's grey levels.
+            window: width of the bin that stands for a grey level. Levels k / 255 have bins that
+                tile if it is 1/255. The default is the AVF authors' 1/256, for comparison: nats are
+                then too high, never too low, by about log(256 / 255) per pixel.
             centred: whether the window is centred on the pixel's value, or begins there.
             key: randomness of the initial weights.
         """

@@ -32,8 +32,7 @@ class GaussianHead(eqx.Module):
 
     def __call__(self, hidden: Float[Array, " hidden"]) -> DiagonalGaussian:
         """The Gaussian that this hidden vector implies."""
-        mean, log_var = jnp.split(self.linear(hidden), 2)
-        return DiagonalGaussian(mean, jnp.clip(log_var, *self.log_var_range))
+        return _gaussian(self.linear, hidden, self.log_var_range)
 
 
 class FullGaussianHead(eqx.Module):
@@ -115,10 +114,9 @@ class DiscretisedGaussianHead(eqx.Module):
 
     def __call__(self, hidden: Float[Array, " hidden"]) -> DiscretisedGaussian:
         """The discretised Gaussian that this hidden vector implies."""
-        mean, log_var = jnp.split(self.linear(hidden), 2)
-        log_var = jnp.clip(log_var, *self.log_var_range)
+        gaussian = _gaussian(self.linear, hidden, self.log_var_range)
         offset = -0.5 * self.window if self.centred else 0.0
-        return DiscretisedGaussian(mean, log_var, self.window, offset)
+        return DiscretisedGaussian(gaussian.mean, gaussian.log_var, self.window, offset)
 
 
 class BernoulliHead(eqx.Module):
@@ -132,3 +130,10 @@ class BernoulliHead(eqx.Module):
     def __call__(self, hidden: Float[Array, " hidden"]) -> Bernoulli:
         """The Bernoulli that this hidden vector implies."""
         return Bernoulli(self.linear(hidden))
+
+
+def _gaussian(
+    linear: eqx.nn.Linear, hidden: Float[Array, " hidden"], log_var_range: tuple[float, float]
+) -> DiagonalGaussian:
+    mean, log_var = jnp.split(linear(hidden), 2)
+    return DiagonalGaussian(mean, jnp.clip(log_var, *log_var_range))

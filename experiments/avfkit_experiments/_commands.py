@@ -126,7 +126,7 @@ def sample_command(
         given = None if test is None else context_of(test, options["sequence"], context)
         key = key_of("samples", options["seed"])
         length = options["length"]
-        path = write_samples(out, preset.kind, tree, length=length, given=given, key=key)
+        path = write_samples(out, preset, tree, length=length, given=given, key=key)
     click.echo(f"wrote {path}")
 
 

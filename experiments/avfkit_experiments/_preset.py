@@ -33,7 +33,9 @@ class Preset:
         iterations: K of "avf" and "vfem", unless told otherwise.
         vfem_rate: the learning rate of variational filtering EM's Adam in the E-step.
         baselines: trivial models of the data, by name.
-        window: width of a level of the data, where the likelihood gives the probability of one.
+        window: of the data set: what the likelihood, which gives probabilities, integrates over.
+        rate: samples of a wave, or frames of a film, per second, as the data set has them; `None`
+            for music.
         prepare: `prepare(model, train)` sets initial weights from the training part.
     """
 
@@ -52,6 +54,7 @@ class Preset:
     vfem_rate: float = 0.1
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     window: float | None = None
+    rate: float | None = None
     prepare: Callable[[Any, Dataset], AbstractModel] | None = None
 
     def recipe_for(self, inference: str) -> Recipe:

@@ -12,18 +12,16 @@ import avfkit
 from avfkit import data
 from avfkit.data import Dataset
 
-from ._preset import Kind
+from ._preset import Kind, Preset
 
 SUFFIX: Mapping[Kind, str] = {"speech": ".wav", "music": ".mid", "video": ".gif"}
 LENGTH: Mapping[Kind, int] = {"speech": 160, "music": 64, "video": 40}
-_RATE = 16_000.0  # samples per second
-_FRAMES_PER_SECOND = 12.0
 _LOUDEST = 0.9
 
 
 def write_samples(
     path: str | Path,
-    kind: Kind,
+    preset: Preset,
     tree: tuple,
     *,
     length: int | None = None,
@@ -34,7 +32,7 @@ def write_samples(
 
     Args:
         path: the file; its suffix must fit the kind of data, and is added if there is none.
-        kind: "speech", "music" or "video".
+        preset: says the kind of data, and how many samples or frames a second has.
         tree: (model, inference); inference is asked only if something is given.
         length: steps to draw; by default some seconds.
         given: a context to filter and to go on from; it is written too, before what is drawn.
@@ -44,8 +42,9 @@ def write_samples(
         The path that was written.
 
     Raises:
-        ValueError: the suffix does not fit.
+        ValueError: the suffix does not fit, or the preset of a film or wave has no rate.
     """
+    kind = preset.kind
     path = Path(path) if Path(path).suffix else Path(path).with_suffix(SUFFIX[kind])
     if path.suffix != SUFFIX[kind]:
         raise ValueError(f"path ends in {path.suffix!r}; {kind} is written as {SUFFIX[kind]!r}.")
@@ -58,7 +57,7 @@ def write_samples(
         drawn = avfkit.continuation(model, inference, context, length, key=key)[0]
         xs = np.concatenate([given, np.asarray(drawn)])
     path.parent.mkdir(parents=True, exist_ok=True)
-    _WRITERS[kind](path, xs)
+    _WRITERS[kind](path, xs, preset)
     return path
 
 
@@ -76,22 +75,32 @@ def context_of(dataset: Dataset, sequence: int, length: int) -> Float[np.ndarray
     return np.asarray(dataset.sequences[sequence][:length])
 
 
-def _music(path: Path, xs: np.ndarray) -> None:
+def _music(path: Path, xs: np.ndarray, preset: Preset) -> None:
+    del preset  # a step of music has no length in seconds
     data.to_midi(xs, path)
 
 
-def _speech(path: Path, xs: np.ndarray) -> None:
+def _speech(path: Path, xs: np.ndarray, preset: Preset) -> None:
     wave = np.nan_to_num(xs).reshape(-1)
-    data.to_wav(path, wave * (_LOUDEST / max(float(np.abs(wave).max()), 1e-6)), _RATE)
+    data.to_wav(path, wave * (_LOUDEST / max(float(np.abs(wave).max()), 1e-6)), _rate(preset))
 
 
-def _video(path: Path, xs: np.ndarray) -> None:
+def _video(path: Path, xs: np.ndarray, preset: Preset) -> None:
     side = round(xs.shape[1] ** 0.5)
     film = np.clip(np.nan_to_num(xs), 0.0, 1.0).reshape(len(xs), side, side)
-    data.to_gif(path, film, _FRAMES_PER_SECOND)
+    data.to_gif(path, film, _rate(preset))
 
 
-_WRITERS: Mapping[str, Callable[[Path, Any], None]] = {
+def _rate(preset: Preset) -> float:
+    if preset.rate is None:
+        raise ValueError(
+            f"the preset {preset.name!r} has no rate; {preset.kind} needs one to be written, in "
+            "samples or frames per second."
+        )
+    return preset.rate
+
+
+_WRITERS: Mapping[str, Callable[[Path, Any, Preset], None]] = {
     "music": _music,
     "speech": _speech,
     "video": _video,

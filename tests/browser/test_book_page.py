@@ -1,13 +1,10 @@
 """The toy book in a real browser: offline, quiet, drawn, and answered by keyboard."""
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 import toybook
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 Watched = tuple[Page, list[str]]
 
 
@@ -19,15 +16,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     said = toybook.build(root)
     assert said.startswith("exit code 0\n"), said
     return (root / "_build" / "html" / "toy-chapter.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    """The system's Chromium."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 def watch(context: BrowserContext, address: str) -> Watched:

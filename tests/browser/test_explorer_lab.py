@@ -7,9 +7,7 @@ from playwright.sync_api import expect
 
 from browser.explorer_session import (
     PICTURE,
-    Watch,
     assert_alive,
-    chromium,
     complaint,
     marks,
     measure,
@@ -19,7 +17,6 @@ from browser.explorer_session import (
 )
 from browser.lab_session import (
     end_kernel,
-    jupyter_lab,
     open_notebook,
     run_cell,
     wait_for_output,
@@ -50,24 +47,6 @@ class Broken(FilterExplorer):
 
 Broken()
 """
-
-
-@pytest.fixture(scope="module")
-def lab(chromium_path, tmp_path_factory):
-    with jupyter_lab(tmp_path_factory.mktemp("lab")) as started:
-        yield started
-
-
-@pytest.fixture
-def page(chromium_path, lab):
-    watch = Watch()
-    with chromium(chromium_path) as browser:
-        page = browser.new_page(viewport={"width": 1000, "height": 900})
-        watch.attach(page)
-        yield page
-    ours = [error for error in watch.errors if "avf" in error.lower() or "widget" in error.lower()]
-    assert ours == []
-    assert watch.refused == []
 
 
 def wait_for_state(page, lab, **expected):

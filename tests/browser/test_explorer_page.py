@@ -11,7 +11,6 @@ from browser.explorer_session import (
     SLIDERS,
     Watch,
     assert_alive,
-    chromium,
     marks,
     measure,
     median_and_tail,
@@ -30,12 +29,6 @@ STATES = [
     ExplorerState(100.0, 1, 20, 0, True),
     ExplorerState(100.0, 60, 1, 30),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path):
-    with chromium(chromium_path) as started:
-        yield started
 
 
 @pytest.fixture

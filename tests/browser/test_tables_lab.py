@@ -6,8 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 import small_explorers
-from browser.explorer_session import Watch, chromium
-from browser.lab_session import jupyter_lab, open_notebook, run_cell, wait_for_output
+from browser.lab_session import open_notebook, run_cell, wait_for_output
 from browser.table_session import assert_sliders_alive
 
 SOURCE = Path(small_explorers.__file__).read_text()
@@ -19,24 +18,6 @@ SHOWS = {
     "roll": ("explorer = roll_explorer()\nexplorer", ["iterations", "hidden"]),
     "film": ("explorer = film_explorer()\nexplorer", ["iterations", "step"]),
 }
-
-
-@pytest.fixture(scope="module")
-def lab(chromium_path, tmp_path_factory):
-    with jupyter_lab(tmp_path_factory.mktemp("lab")) as started:
-        yield started
-
-
-@pytest.fixture
-def page(chromium_path, lab):
-    watch = Watch()
-    with chromium(chromium_path) as browser:
-        page = browser.new_page(viewport={"width": 1000, "height": 900})
-        watch.attach(page)
-        yield page
-    ours = [error for error in watch.errors if "avf" in error.lower() or "widget" in error.lower()]
-    assert ours == []
-    assert watch.refused == []
 
 
 @pytest.mark.parametrize("kind", SHOWS)

@@ -11,7 +11,7 @@ import small_explorers
 import toybook
 from avfkit_widgets import table_html
 from avfkit_widgets._plot import fixed
-from browser.explorer_session import Watch, chromium, marks, slider, wait_for_change, write_page
+from browser.explorer_session import Watch, marks, slider, wait_for_change, write_page
 from browser.table_session import ELEMENT, assert_sliders_alive, everything, ready
 from small_explorers import MAKERS
 
@@ -22,12 +22,6 @@ STATES = {
 }
 FRAGMENTS = {"iteration": "iterations", "roll": "roll", "film": "film"}
 KINDS = list(MAKERS)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path):
-    with chromium(chromium_path) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

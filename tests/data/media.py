@@ -1,4 +1,4 @@
-"""Small sound files, films and recordings, written here; and a server that breaks off."""
+"""Small sound files, films and recordings, written and read here; a server that breaks off."""
 
 import http.server
 import io
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:
@@ -68,6 +69,25 @@ def damaged(data: bytes) -> dict[str, bytes]:
     }
 
 
+def read_wav(path: Path) -> tuple[np.ndarray, int]:
+    """The samples, and how many a second has."""
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2"), file.getframerate()
+
+
+def read_gif(path: Path) -> tuple[np.ndarray, list[int], int | None]:
+    """The frames, the milliseconds of each, and how often they repeat."""
+    pillow = pytest.importorskip("PIL.Image")
+    frames, durations = [], []
+    with pillow.open(path) as image:
+        for number in range(image.n_frames):
+            image.seek(number)
+            frames.append(np.asarray(image.convert("L")))
+            durations.append(image.info["duration"])
+        return np.stack(frames), durations, image.info.get("loop")
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     answers: Iterator[tuple[bytes, int]]
     asked: list[str]
@@ -101,6 +121,12 @@ def answering(*answers: tuple[bytes, int]) -> Iterator[tuple[str, list[str]]]:
 
 def files_below(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def spoil(cache: Path) -> None:
+    """Cuts the values of every recording in a cache: reading them again raises."""
+    for path in [*cache.glob("*.bin")]:
+        path.write_bytes(path.read_bytes()[:-1])
 
 
 def message_of(error: type[Exception], function: Callable[[], object]) -> str:

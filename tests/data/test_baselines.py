@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from avfkit.data import Dataset, bernoulli_baseline, markov_baseline
+from avfkit.data import Dataset, bernoulli_baseline, bernoulli_frequencies, markov_baseline
 
 
 def column(*songs):
@@ -10,6 +10,14 @@ def column(*songs):
 
 TRAIN = column([1, 1, 0, 1], [0, 0])
 TEST = column([1, 1], [0])
+
+
+def test_frequencies_by_hand():
+    two = Dataset("d", [np.array([[1, 0], [1, 0], [0, 0]], float), np.array([[1, 0]], float)])
+    np.testing.assert_array_equal(bernoulli_frequencies(two), [4 / 6, 1 / 6])
+    with pytest.raises(ValueError) as error:
+        bernoulli_frequencies(column([0.5]))
+    assert str(error.value) == "train (d) must hold zeros and ones only."
 
 
 def test_bernoulli_by_hand():

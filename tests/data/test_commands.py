@@ -7,7 +7,7 @@ import pytest
 
 from avfkit.data import _commands, speech_commands, waveform
 from avfkit.data._commands import Archive, _fetched, _found, which_set
-from data.media import answering, files_below, message_of, noise, riff
+from data.media import answering, files_below, message_of, noise, riff, spoil
 
 SPEAKERS = [f"{i:08x}" for i in range(60)]
 CLIPS = {f"{word}/{s}_nohash_{i}.wav": riff(noise(16000 if i else 8000, int(s, 16) + i))
@@ -87,8 +87,22 @@ def test_archive_in_a_folder(tmp_path):
     recordings, kind = _found(ENTRY, tmp_path, tmp_path / "cache")
     assert_all(recordings)
     assert kind == "the official archive"
-    index = f"cache/speech_commands-{ENTRY.sha256[:16]}"
+    index = f"cache/speech_commands-v1-{ENTRY.sha256[:16]}"
     assert files_below(tmp_path) == [f"{index}.bin", f"{index}.npz", "tiny.tar.gz"]
+
+
+@pytest.mark.parametrize("place", ["an archive", "a folder"])
+def test_another_decoding_reads_no_old_cache(place, tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    write_words(folder)
+    if place == "an archive":
+        (folder / "tiny.tar.gz").write_bytes(OFFICIAL)
+    _found(ENTRY, folder, tmp_path / "cache")
+    spoil(tmp_path / "cache")
+    with pytest.raises(ValueError, match="is truncated or altered"):
+        _found(ENTRY, folder, tmp_path / "cache")
+    monkeypatch.setattr(_commands, "DECODING", 2)
+    assert_all(_found(ENTRY, folder, tmp_path / "cache")[0])
 
 
 def test_download_once(tmp_path):

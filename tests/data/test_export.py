@@ -1,27 +1,8 @@
-import wave
-
 import numpy as np
 import pytest
 
 from avfkit.data import synthesise, timit_sample, to_gif, to_wav, waveform
-from data.media import files_below, message_of
-
-
-def read_wav(path):
-    with wave.open(str(path)) as file:
-        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2"), file.getframerate()
-
-
-def read_gif(path):
-    pillow = pytest.importorskip("PIL.Image")
-    frames, durations = [], []
-    with pillow.open(path) as image:
-        for number in range(image.n_frames):
-            image.seek(number)
-            frames.append(np.asarray(image.convert("L")))
-            durations.append(image.info["duration"])
-        return np.stack(frames), durations, image.info.get("loop")
+from data.media import files_below, message_of, read_gif, read_wav
 
 
 def test_levels_survive_a_wav(tmp_path):

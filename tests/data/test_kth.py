@@ -6,10 +6,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from avfkit.data import kth
+from avfkit.data import _kth, kth
 from avfkit.data._avi import Film, films_below, read_film
 from avfkit.data._kth import _ACTIONS, _listed, _missing
-from data.media import avi, damaged, files_below, message_of
+from data.media import avi, damaged, files_below, message_of, spoil
 
 pytest.importorskip("av")
 THREE = {"person11_boxing_d4", "person13_handwaving_d3", "person14_handwaving_d3",
@@ -19,6 +19,7 @@ NAMES = [
     for p, action, d in product(range(1, 26), _ACTIONS, range(1, 5))
     if (p, action, d) != (13, "handclapping", 3)
 ]
+SPLIT = "person11_boxing_d4 frames 1-5\nperson25_running_d2 frames 1-5\n"  # for train and valid
 
 
 def sequence_list(names=NAMES, length=5):
@@ -96,6 +97,18 @@ def test_decoded_once(copy, tmp_path):
     np.testing.assert_array_equal(first.valid.sequences[5][:], again.valid.sequences[5][:])
 
 
+@pytest.mark.parametrize("number", ["DECODING", "_CUTTING"])
+def test_another_decoding_reads_no_old_cache(copy, tmp_path, monkeypatch, number):
+    first = kth(copy, complete=False, cache=tmp_path / "cache")
+    expected = first.valid.sequences[5][:]
+    spoil(tmp_path / "cache")
+    with pytest.raises(ValueError, match="is truncated or altered"):
+        kth(copy, complete=False, cache=tmp_path / "cache")
+    monkeypatch.setattr(_kth, number, 99)
+    again = kth(copy, complete=False, cache=tmp_path / "cache")
+    np.testing.assert_array_equal(again.valid.sequences[5][:], expected)
+
+
 def test_pictures_are_grey_and_bilinear(tmp_path):
     from PIL import Image
 
@@ -170,17 +183,43 @@ def test_damaged_film_is_named_and_nothing_kept(copy, tmp_path, state):
     assert files_below(tmp_path / "cache") == []
 
 
-def test_film_that_lacks_its_last_frames(copy, tmp_path):
-    """Decoders differ by a few frames at the end; a film that is much shorter is refused."""
-    path = copy / "boxing" / "person22_boxing_d1_uncomp.avi"
-    path.write_bytes(avi(film(frames=13)))
-    test = kth(copy, complete=False, cache=tmp_path / "cache").test
-    assert test.lengths.tolist() == [4, 4, 3]
-    (copy / "00sequences.txt").write_text("person22_boxing_d1 frames 1-5, 6-40\n")
-    message = message_of(ValueError, lambda: kth(copy, complete=False, cache=tmp_path / "cache"))
+@pytest.fixture
+def short(copy):
+    """A film of 13 frames: its last sequence has three of four."""
+    (copy / "boxing" / "person22_boxing_d1_uncomp.avi").write_bytes(avi(film(frames=13)))
+    return copy
+
+
+def test_a_sequence_ends_with_its_film(short, tmp_path):
+    """Cut and counted, not padded; said again when the cache is read."""
+    for _ in range(2):
+        with pytest.warns(UserWarning) as said:
+            test = kth(short, complete=False, cache=tmp_path / "cache").test
+        assert [str(warning.message) for warning in said] == [
+            f"{short}: 1 of 14 sequences end with their film, before 00sequences.txt says: frames "
+            "lacking, 1; nothing is padded. Results are not quite comparable."
+        ]
+        assert test.lengths.tolist() == [4, 4, 3]
+        shown = test.sequences[2][:].reshape(-1, 64, 64)[:, 2, 2] * 255
+        np.testing.assert_allclose(shown, [100, 110, 120], atol=2)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(("entry", "steps"), [("6-14", 8), ("6-26", 8), ("13-17", 1)])
+def test_a_film_may_lack_twelve_frames(short, tmp_path, entry, steps):
+    (short / "00sequences.txt").write_text(f"{SPLIT}person22_boxing_d1 frames 1-5, {entry}\n")
+    test = kth(short, complete=False, cache=tmp_path / "cache").test
+    assert test.lengths.tolist() == [4, steps]
+
+
+@pytest.mark.parametrize(("entry", "expected"), [("6-27", 26), ("14-20", 19)])
+def test_a_much_shorter_film_is_refused(short, tmp_path, entry, expected):
+    """Thirteen frames lacking, or none left of the sequence."""
+    (short / "00sequences.txt").write_text(f"{SPLIT}person22_boxing_d1 frames 1-5, {entry}\n")
+    message = message_of(ValueError, lambda: kth(short, complete=False, cache=tmp_path / "cache"))
     assert message == (
-        f"{path} has 13 frames, expected at least 39 by 00sequences.txt. "
-        "It is truncated or altered: copy it again."
+        f"{short / 'boxing' / 'person22_boxing_d1_uncomp.avi'} has 13 frames, expected {expected} "
+        "by 00sequences.txt and at most 12 fewer. It is truncated or altered: copy it again."
     )
 
 

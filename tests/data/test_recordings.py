@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from avfkit.data._download import sha256_of
-from avfkit.data._recordings import Prepared, decoded, fingerprint
+from avfkit.data._recordings import Prepared, decoded, fingerprint, index_path
 from data.media import files_below
 
 CLIPS = {"a": np.arange(5, dtype=np.int16), "b": -np.arange(3, dtype=np.int16)}
@@ -87,6 +87,12 @@ def test_fingerprint_sees_a_change(tmp_path):
     assert one != other and one == fingerprint([tmp_path / "a"])
     (tmp_path / "a").write_bytes(b"12")
     assert fingerprint([tmp_path / "a"]) != one
+
+
+def test_index_is_named_after_the_decodings(tmp_path):
+    path = index_path(tmp_path, "kth", "0123", 1, 12)
+    assert path == tmp_path / "kth-v1.12-0123.npz"
+    assert path not in (index_path(tmp_path, "kth", "0123", *n) for n in ((11, 2), (2, 12), (1,)))
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from avfkit.data import timit, waveform
+from avfkit.data import _timit, timit, waveform
 from avfkit.data._timit import _UTTERANCES
-from data.media import files_below, message_of, noise, riff, sphere
+from data.media import files_below, message_of, noise, riff, sphere, spoil
 
 pytest.importorskip("soundfile")
 SAMPLES = 450  # two frames and a rest
@@ -53,6 +53,18 @@ def test_whole_copy(whole, cache):
     before = (cache / kept[0]).stat().st_mtime_ns
     again = timit(str(whole / "disc" / "TIMIT"), cache=cache, samples_per_step=100)
     assert again.test.obs_size == 100 and (cache / kept[0]).stat().st_mtime_ns == before
+
+
+def test_another_decoding_reads_no_old_cache(tmp_path, monkeypatch):
+    write(tmp_path / "copy", [*disc()][::2000])
+    first = timit(tmp_path / "copy", complete=False, cache=tmp_path)
+    expected = first.test.sequences[0][:]
+    spoil(tmp_path)
+    with pytest.raises(ValueError, match="is truncated or altered"):
+        timit(tmp_path / "copy", complete=False, cache=tmp_path)
+    monkeypatch.setattr(_timit, "DECODING", 2)
+    again = timit(tmp_path / "copy", complete=False, cache=tmp_path)
+    np.testing.assert_array_equal(again.test.sequences[0][:], expected)
 
 
 def test_split_is_sorted_and_then_shuffled(whole, cache):

@@ -6,8 +6,15 @@ z_0 with phi, which never learns; their SVG's decoder has channels for skip conn
 multiplies by zero, and the frame encoder counts with phi for the own filter.
 """
 
-import pytest
+import os
 
+import numpy as np
+import pytest
+from equinox import filter_eval_shape
+from jax import random, tree
+from scipy.special import expit
+
+from avfkit.data import Dataset, _kth
 from avfkit_experiments import parameter_counts
 from avfkit_experiments.presets import PRESETS
 
@@ -41,9 +48,6 @@ def test_parameter_counts(name):
 
 
 def test_the_encoder_is_what_the_authors_count_with_phi():
-    from equinox import filter_eval_shape
-    from jax import random, tree
-
     model = filter_eval_shape(lambda key: PRESETS["svg-kth"].model(key=key), random.key(0))
     arrays = [leaf for leaf in tree.leaves(model.encoder) if getattr(leaf, "size", None)]
     assert sum(leaf.size for leaf in arrays) == ENCODER
@@ -63,3 +67,33 @@ def test_the_twin_is_smaller(name):
     assert parameter_counts(small, "vfem")[1] == 0
     assert small.recipe.steps < large.recipe.steps
     assert small.kind == large.kind
+
+
+def test_kth_has_the_rate_of_its_films():
+    assert {PRESETS[f"svg-kth{end}"].rate for end in ("", "-small")} == {_kth._RATE}
+
+
+@pytest.mark.skipif(
+    not os.environ.get("AVFKIT_DATA"), reason="AVFKIT_DATA does not name a folder of data"
+)
+@pytest.mark.parametrize(
+    "name",
+    ["vrnn-timit-sample", "vrnn-speech-commands", "srnn-timit-sample", "vrnn-jsb", "svg-films"],
+)
+def test_rate_is_that_of_the_data(name):
+    small, large = (PRESETS[n] for n in (f"{name}-small", name))
+    assert small.rate == large.rate == large.load(None).train.rate
+
+
+def test_moving_digits_have_the_rate_of_their_data():
+    small, large = (PRESETS[f"svg-moving-digits{end}"] for end in ("-small", ""))
+    assert small.rate == large.rate == small.load(None).train.rate
+
+
+@pytest.mark.parametrize("name", ["vrnn-jsb", "vrnn-jsb-small", "srnn-nottingham-small"])
+def test_keys_start_at_their_frequencies(name):
+    rolls = np.random.default_rng(0).uniform(size=(2, 9, 88)) < 0.3
+    train, preset = Dataset("rolls", tuple(rolls)), PRESETS[name]
+    model = preset.prepare(preset.model(key=random.key(0)), train)
+    bias = model.likelihood_net.head.linear.bias
+    np.testing.assert_allclose(expit(bias), (rolls.sum((0, 1)) + 1) / (18 + 2), rtol=1e-12)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jax.random as jr
@@ -11,6 +12,7 @@ import pytest
 from avfkit.data import to_midi
 from avfkit_experiments import make_tree, write_samples
 from avfkit_experiments._samples import context_of
+from data.media import read_gif, read_wav
 from experiments.tiny import PRESETS, invoke
 
 ROOT = Path(__file__).parents[2]
@@ -89,18 +91,35 @@ def test_a_continuation_begins_with_its_context(own, tmp_path):
     assert first and note_ons((tmp_path / "x.mid").read_bytes(), before=4) == first
 
 
-@pytest.mark.parametrize(
-    ("kind", "suffix", "start"), [("speech", ".wav", b"RIFF"), ("video", ".gif", b"GIF")]
-)
-def test_each_kind_of_data_has_its_format(kind, suffix, start, tmp_path):
-    options = {"iterations": 0, "samples": 1, "key": jr.key(0)}
-    tree = make_tree(PRESETS[f"tiny-{kind}"], "own", **options)
-    path = write_samples(tmp_path / "prior", kind, tree, length=3, key=jr.key(1))
+def untrained(kind):
+    preset = PRESETS[f"tiny-{kind}"]
+    return preset, make_tree(preset, "own", iterations=0, samples=1, key=jr.key(0))
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("speech", ".wav"), ("video", ".gif")])
+def test_each_kind_of_data_has_its_format_and_plays_at_its_rate(kind, suffix, tmp_path):
+    preset, tree = untrained(kind)
+    path = write_samples(tmp_path / "prior", preset, tree, length=3, key=jr.key(1))
     assert path == tmp_path / f"prior{suffix}"
-    assert path.read_bytes().startswith(start)
+    if kind == "speech":
+        samples, rate = read_wav(path)
+        assert (len(samples), rate) == (30, 8000)
+    else:
+        frames, durations, _ = read_gif(path)
+        assert (frames.shape, set(durations)) == ((3, 4, 4), {200})  # milliseconds: 5 a second
     with pytest.raises(ValueError) as error:
-        write_samples(tmp_path / "prior.mid", kind, tree, key=jr.key(1))
+        write_samples(tmp_path / "prior.mid", preset, tree, key=jr.key(1))
     assert str(error.value) == f"path ends in '.mid'; {kind} is written as {suffix!r}."
+
+
+def test_a_film_without_a_rate_is_refused(tmp_path):
+    preset, tree = untrained("video")
+    with pytest.raises(ValueError) as error:
+        write_samples(tmp_path / "x", replace(preset, rate=None), tree, length=2, key=jr.key(1))
+    assert str(error.value) == (
+        "the preset 'tiny-video' has no rate; video needs one to be written, in samples or frames "
+        "per second."
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from avfkit_experiments import Preset, Recipe
 from avfkit_experiments._commands import avfkit as command
 
 WIDTHS = {"music": 88, "speech": 10, "video": 16}
+RATES = {"music": None, "speech": 8000.0, "video": 5.0}
 HEADS = {
     "music": BernoulliHead,
     "speech": partial(DiscretisedGaussianHead, window=1 / 16),
@@ -58,6 +59,7 @@ def _preset(kind):
         update={"width": 4},
         changes={"avf": {"theta_rate": 1e-4}},
         iterations={"avf": 2, "vfem": 3},
+        rate=RATES[kind],
         baselines={"bernoulli": data.bernoulli_baseline} if kind == "music" else {},
     )
 

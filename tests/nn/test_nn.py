@@ -6,10 +6,12 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from jax.tree_util import tree_leaves_with_path as leaves_with_path
 
 from avfkit.nn import (
     BernoulliHead,
     Conditional,
+    DiscretisedGaussianHead,
     FullGaussianHead,
     GaussianHead,
     Highway,
@@ -80,6 +82,23 @@ def test_full_gaussian_head_clamps_the_log_scale():
         clamped = eqx.tree_at(lambda h: h.scale.bias, made, bias)(jnp.zeros(1))
         np.testing.assert_array_equal(clamped.log_scale, bound)
         assert clamped.scale_tril[1, 0] == 5.0
+
+
+@pytest.mark.parametrize(("centred", "offset"), [(True, -0.05), (False, 0.0)])
+def test_discretised_head_is_a_gaussian_head_with_a_window(centred, offset):
+    """Its leaves have the same places and values too: kept weights of either name them alike."""
+    options = {"log_var_range": (-3.0, 2.0), "key": KEY}
+    plain = GaussianHead(2, 40, **options)
+    head = DiscretisedGaussianHead(2, 40, window=0.1, centred=centred, **options)
+    for (path, leaf), (there, same) in zip(*map(leaves_with_path, (head, plain)), strict=True):
+        assert path == there
+        np.testing.assert_array_equal(leaf, same)
+    hidden = jnp.array([4.0, -6.0])
+    found, gaussian = head(hidden), plain(hidden)
+    np.testing.assert_array_equal(found.mean, gaussian.mean)
+    np.testing.assert_array_equal(found.log_var, gaussian.log_var)
+    assert (found.log_var.min(), found.log_var.max()) == (-3.0, 2.0)
+    assert (found.window, found.offset) == (0.1, offset)
 
 
 def test_bernoulli_head_is_linear_in_the_logits():

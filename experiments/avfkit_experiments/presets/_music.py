@@ -156,8 +156,7 @@ def _own(
 
 def _output_bias(model: Any, train: Dataset) -> Any:
     """The likelihood's output biased to the frequencies of the keys."""
-    heard = sum(np.asarray(roll).sum(0, dtype=float) for roll in train.sequences)
-    frequency = (heard + 1.0) / (train.num_steps + 2.0)
+    frequency = data.bernoulli_frequencies(train)
     logits = np.log(frequency / (1.0 - frequency))
     return eqx.tree_at(
         lambda m: m.likelihood_net.head.linear.bias,

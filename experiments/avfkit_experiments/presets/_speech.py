@@ -16,6 +16,7 @@ from .._recipe import Recipe
 from ._copies import own_copy
 
 _SAMPLES = 200  # of the wave, in one step: 12.5 ms
+_RATE = 16_000.0  # samples per second
 _BATCH, _LENGTH = 64, 40
 
 # One level of 16 bits over the standard deviation of the training waves, in the same levels. The
@@ -76,6 +77,7 @@ def _vrnn(name: str, title: str, small: bool, *, window: str, **where: Any) -> P
         iterations={"avf": 2, "vfem": 10},
         baselines={"linear prediction": _linear_prediction},
         window=_WINDOW[window],
+        rate=_RATE,
         **where,
     )
 
@@ -102,6 +104,7 @@ def _srnn(name: str, title: str, small: bool, *, window: str, epoch: int, **wher
         iterations={"avf": 1, "vfem": 10},
         baselines={"linear prediction": _linear_prediction},
         window=_WINDOW[window],
+        rate=_RATE,
         **where,
     )
 
