@@ -12,7 +12,7 @@ import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
 from ._distributions import AbstractGaussian
-from ._inference import AbstractInference
+from ._inference import AbstractInference, select
 from ._model import AbstractModel, prepare
 from ._trace import Trace
 from ._types import Observations, Observed, State
@@ -28,6 +28,10 @@ class AbstractPath(eqx.Module):
     @abstractmethod
     def conditionals(self, zs: Float[Array, "time latent"]) -> AbstractGaussian:
         """q(z_t | z_<t, x) at each step along a path (arrays carry a leading time axis)."""
+
+    @abstractmethod
+    def until(self, inside: Bool[Array, " time"], model: AbstractModel) -> "AbstractPath":
+        """The path that leaves what comes after the last observation to the model, if it can."""
 
     @abstractmethod
     def divergence(self, model: AbstractModel) -> Float[Array, " time"] | None:
@@ -80,6 +84,9 @@ def replayed(
 ) -> Trace:
     """The trace of a draw from a path, along which the model is run.
 
+    After the last observation the posterior is the prior, whatever the path says: padding changes
+    no free energy.
+
     Args:
         model: the model.
         path: the approximate posterior.
@@ -88,17 +95,25 @@ def replayed(
         key: randomness of the draw, and of entries that the model has to fill in.
     """
     path_key, replay_key = jr.split(key)
+    inside = until_last(observed)
+    path = path.until(inside, model)
     zs = path.sample(key=path_key)
     states = model.states(xs, observed, zs, key=replay_key)
 
     def reconstruct(state: State, z: Array, x: Array, seen: Array) -> Float[Array, ""]:
         return -model.likelihood(state, z).log_prob(x, seen)
 
+    prior, divergence = jax.vmap(model.prior)(states), path.divergence(model)
     return Trace(
         z=zs,
-        posterior=path.conditionals(zs),
-        prior=jax.vmap(model.prior)(states),
+        posterior=jax.vmap(select)(inside, path.conditionals(zs), prior),
+        prior=prior,
         reconstruction=jax.vmap(reconstruct)(states, zs, xs, observed),
         iterations=jnp.zeros((len(xs), 0), xs.dtype),
-        divergence=path.divergence(model),
+        divergence=None if divergence is None else jnp.where(inside, divergence, 0.0),
     )
+
+
+def until_last(observed: Bool[Array, "time obs"]) -> Bool[Array, " time"]:
+    """The steps up to the last one of which anything was observed."""
+    return jnp.flip(jnp.cumsum(jnp.flip(jnp.any(observed, axis=-1))) > 0)

@@ -7,7 +7,7 @@
 | RNN-AR-NL | `nn.BidirectionalRNN` | `NonlinearHead` |
 | CNN-AR-L | `nn.TemporalCNN` | `LinearHead` |
 
-Missing entries reach the trunk as zeros.
+Missing entries reach the trunk as zeros; steps after the last observation do not reach it.
 
 Reference: Zhao and Linderman (2023), sections 2 and 3.1; Krishnan et al. (2017); Archer et al.
 (2015).
@@ -25,7 +25,7 @@ from jaxtyping import Array, Bool, Float, Key
 from .. import kalman
 from .._distributions import FullGaussian
 from .._model import AbstractModel
-from .._smoother import AbstractPath, AbstractSmoother
+from .._smoother import AbstractPath, AbstractSmoother, until_last
 from ..nn import Conditional, FullGaussianHead
 from ._path import Autoregressive, GaussMarkov
 
@@ -46,7 +46,8 @@ class AmortizedSmoother(AbstractSmoother):
     """A posterior over paths read off the whole sequence by a network; serves every model.
 
     Attributes:
-        trunk: maps `[time, obs]` to features `[time, features]`.
+        trunk: maps `[time, obs]`, and which steps come before the end of what was observed, to
+            features `[time, features]`.
         head: maps the features to a distribution over paths.
 
     **Example**
@@ -58,7 +59,7 @@ class AmortizedSmoother(AbstractSmoother):
     ```
     """
 
-    trunk: Callable[[Float[Array, "time obs"]], Float[Array, "time features"]]
+    trunk: Callable[[Float[Array, "time obs"], Bool[Array, " time"]], Float[Array, "time features"]]
     head: AbstractPathHead
 
     def path(
@@ -68,13 +69,12 @@ class AmortizedSmoother(AbstractSmoother):
         observed: Bool[Array, "time obs"],
     ) -> AbstractPath:
         """What the head makes of the trunk's features."""
-        del observed
         if self.head.latent_size != model.latent_size:
             raise ValueError(
                 f"head is over a latent of {self.head.latent_size}; this {type(model).__name__} "
                 f"has {model.latent_size}."
             )
-        return self.head(self.trunk(xs))
+        return self.head(self.trunk(xs, until_last(observed)))
 
 
 class FactorisedHead(AbstractPathHead):

@@ -1,14 +1,15 @@
 """Distributions over whole latent paths."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from .. import kalman
 from .._distributions import AbstractGaussian, FullGaussian
-from .._model import AbstractLatentLDS, AbstractModel
+from .._model import AbstractLatentLDS, AbstractModel, step_keys
 from .._smoother import AbstractPath
 from ..nn import Conditional
 
@@ -36,6 +37,14 @@ class GaussMarkov(AbstractPath):
         mean = bias.at[1:].add(jax.vmap(lambda a, z: a @ z)(dynamics[1:], zs[:-1]))
         return jax.vmap(FullGaussian.from_covariance)(mean, noise_cov)
 
+    def until(self, inside: Bool[Array, " time"], model: AbstractModel) -> "GaussMarkov":
+        """The chain goes on as the model's where that is linear and Gaussian, too."""
+        if not isinstance(model, AbstractLatentLDS):
+            return self
+        forecast = kalman.unrolled(model.chain, len(inside))
+        chosen = jax.vmap(lambda now, q, p: jax.tree.map(partial(jnp.where, now), q, p))
+        return GaussMarkov(chosen(inside, self.chain, forecast))
+
     def divergence(self, model: AbstractModel) -> Float[Array, " time"] | None:
         """In closed form where the model's latents are a linear-Gaussian chain, too."""
         if not isinstance(model, AbstractLatentLDS):
@@ -60,15 +69,14 @@ class Autoregressive(AbstractPath):
 
     def sample(self, *, key: Key[Array, ""]) -> Float[Array, "time latent"]:
         """One joint draw: each latent is drawn before the next one's conditional is known."""
-        size = self.moments.out_size
-        noise = jr.normal(key, (len(self.features), size), self.features.dtype)
 
         def step(loop: tuple[Array, Array], inputs: tuple[Array, Array]) -> tuple[tuple, Array]:
             hidden, q = self._next(loop, inputs[0])
-            z = q.transform(inputs[1])
+            z = q.sample(key=inputs[1])
             return (hidden, z), z
 
-        return jax.lax.scan(step, self._start(), (self.features, noise))[1]
+        keys = step_keys(len(self.features), key=key)
+        return jax.lax.scan(step, self._start(), (self.features, keys))[1]
 
     def conditionals(self, zs: Float[Array, "time latent"]) -> AbstractGaussian:
         """q(z_t | z_<t, x) along a path."""
@@ -79,6 +87,11 @@ class Autoregressive(AbstractPath):
         hidden, first = self._start()
         before = jnp.concatenate([first[None], zs[:-1]])
         return jax.lax.scan(step, hidden, (before, self.features))[1]
+
+    def until(self, inside: Bool[Array, " time"], model: AbstractModel) -> "Autoregressive":
+        """Itself: what it draws afterwards is no forecast."""
+        del inside, model
+        return self
 
     def divergence(self, model: AbstractModel) -> None:
         """None: there is no closed form."""

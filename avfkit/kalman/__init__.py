@@ -23,7 +23,6 @@ from ._marginals import Marginals as Marginals
 from ._marginals import divergence as divergence
 from ._marginals import marginals as marginals
 from ._marginals import sample as sample
-from ._method import Method as Method
 from ._smoother import Smoothed as Smoothed
 from ._smoother import conditionals as conditionals
 from ._smoother import log_normaliser as log_normaliser

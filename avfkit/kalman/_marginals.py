@@ -47,9 +47,14 @@ def _composed(earlier: Conditionals, later: Conditionals) -> Conditionals:
 def sample(
     path: Conditionals, *, key: Key[Array, ""], method: Method = "auto"
 ) -> Float[Array, "time latent"]:
-    """One exact joint draw of z_1..T, reparameterised."""
+    """One exact joint draw of z_1..T, reparameterised.
+
+    The noise of step t does not depend on the length, so more steps at the end change no earlier
+    draw.
+    """
     scale = jax.vmap(lambda cov: cholesky(cov, least=0.0))(path.noise_cov)
-    noise = jr.normal(key, path.bias.shape, path.bias.dtype)
+    keys = jax.vmap(lambda t: jr.fold_in(key, t))(jnp.arange(len(path.bias)))
+    noise = jax.vmap(lambda k: jr.normal(k, path.bias.shape[1:], path.bias.dtype))(keys)
     shift = path.bias + jnp.einsum("tij,tj->ti", scale, noise)
     dynamics = path.dynamics.at[0].set(0.0)
     if is_parallel(method, length=len(shift), size=shift.shape[1]):

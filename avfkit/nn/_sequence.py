@@ -13,7 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from ._initial import he_normal
 
@@ -68,16 +68,24 @@ class BidirectionalRNN(eqx.Module):
         self.backward = eqx.nn.GRUCell(width, hidden_size, key=backward)
         self.out_size = 2 * hidden_size
 
-    def __call__(self, xs: Float[Array, "time in"]) -> Float[Array, "time out"]:
-        """The hidden vectors of both directions at each step, the forward one first."""
+    def __call__(
+        self, xs: Float[Array, "time in"], inside: Bool[Array, " time"] | None = None
+    ) -> Float[Array, "time out"]:
+        """The hidden vectors of both directions at each step, the forward one first.
+
+        The backward GRU starts at the last step that is `inside` the sequence; by default all are.
+        """
         inputs = jax.vmap(self.embed)(xs)
         start = jnp.zeros(self.forward.hidden_size, inputs.dtype)
+        inside = jnp.ones(len(xs), bool) if inside is None else inside
 
-        def step(states: tuple[Array, Array], pair: tuple[Array, Array]) -> tuple[tuple, tuple]:
-            states = (self.forward(pair[0], states[0]), self.backward(pair[1], states[1]))
+        def step(states: tuple[Array, Array], given: tuple) -> tuple[tuple, tuple]:
+            future = self.backward(given[1], states[1])
+            states = (self.forward(given[0], states[0]), jnp.where(given[2], future, start))
             return states, states
 
-        past, future = jax.lax.scan(step, (start, start), (inputs, inputs[::-1]))[1]
+        scanned = (inputs, inputs[::-1], inside[::-1])
+        past, future = jax.lax.scan(step, (start, start), scanned)[1]
         return jnp.concatenate([past, future[::-1]], axis=1)
 
 
@@ -135,11 +143,14 @@ class TemporalCNN(eqx.Module):
         self.convolutions, self.linear = he_normal((convolutions, linear), key=start)
         self.out_size = hidden_size
 
-    def __call__(self, xs: Float[Array, "time in"]) -> Float[Array, "time out"]:
-        """The features of each step."""
-        hidden = jax.vmap(self.embed)(xs).T
+    def __call__(
+        self, xs: Float[Array, "time in"], inside: Bool[Array, " time"] | None = None
+    ) -> Float[Array, "time out"]:
+        """The features of each step; what is not `inside` the sequence is as what lies beyond."""
+        inside = jnp.ones(len(xs), bool) if inside is None else inside
+        hidden = jnp.where(inside, jax.vmap(self.embed)(xs).T, 0.0)
         for convolution in self.convolutions:
-            hidden = jax.nn.relu(convolution(hidden))
+            hidden = jnp.where(inside, jax.nn.relu(convolution(hidden)), 0.0)
         return jax.vmap(self.linear)(hidden.T)
 
 
