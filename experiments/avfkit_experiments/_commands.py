@@ -53,7 +53,7 @@ def presets(known: Mapping[str, Preset] | None, names: tuple[str, ...]) -> None:
     type=_AT_LEAST_1,
     default=1,
     show_default=True,
-    help="Of the E-step's expectation (avf, vfem); paths of each sequence (own).",
+    help="Of the E-step's expectation (avf, vfem); else paths of each sequence.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--detached", is_flag=True, help="Train own in AVF's detached EM scheme.")

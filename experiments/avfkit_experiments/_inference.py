@@ -1,4 +1,4 @@
-"""The three ways to infer: the model's own filter, AVF, and variational filtering EM."""
+"""The ways to infer: the model's own filter, AVF, variational filtering EM, and smoothers."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,11 +10,14 @@ import optax
 from jaxtyping import Array, Key, PyTree
 
 import avfkit
-from avfkit import AbstractFilter, AbstractModel
+from avfkit import AbstractInference, AbstractModel
 
 from ._preset import Preset
 
-INFERENCES = ("own", "avf", "vfem")
+FILTERS = ("own", "avf", "vfem")
+SMOOTHERS = ("svae", "rnn-mf", "rnn-ar-l", "rnn-ar-nl", "cnn-ar-l", "kalman")
+INFERENCES = (*FILTERS, *SMOOTHERS)
+ITERATIVE = ("avf", "vfem")
 
 
 def make_inference(
@@ -26,21 +29,23 @@ def make_inference(
     samples: int,
     detached: bool = False,
     key: Key[Array, ""],
-) -> AbstractFilter:
-    """The chosen filter of a preset, untrained.
+) -> AbstractInference:
+    """The chosen inference of a preset, untrained.
 
     Args:
         preset: what it is for.
         model: the preset's model.
-        inference: "own", "avf" or "vfem".
+        inference: "own", "avf", "vfem" or a smoother of the preset.
         iterations: K, of "avf" and "vfem".
         samples: of the E-step's expectation, of "avf" and "vfem".
         detached: train "own" in AVF's detached EM scheme, as the AVF authors did.
         key: randomness of the initial weights.
 
     Raises:
-        ValueError: there is no such inference.
+        ValueError: the preset has no such inference.
     """
+    if inference in preset.smoothers:
+        return preset.smoothers[inference](model, key=key)
     if inference == "own":
         own: Any = preset.own(model, key=key)
         return replace(own, through_past=False) if detached else own
@@ -50,7 +55,8 @@ def make_inference(
     elif inference == "vfem":
         update = avfkit.GradientUpdate(optax.adam(preset.vfem_rate))
     else:
-        raise ValueError(f"inference is {inference!r}; expected one of {', '.join(INFERENCES)}.")
+        known = ", ".join([*FILTERS, *preset.smoothers])
+        raise ValueError(f"inference is {inference!r}; {preset.name} expects one of {known}.")
     return avfkit.IterativeFilter(  # pyright: ignore[reportCallIssue] - through_past is a property
         update=update, num_iterations=iterations, expectation=avfkit.MonteCarlo(samples)
     )
@@ -58,7 +64,7 @@ def make_inference(
 
 def make_tree(
     preset: Preset, inference: str, *, key: Key[Array, ""], **options: Any
-) -> tuple[AbstractModel, AbstractFilter]:
+) -> tuple[AbstractModel, AbstractInference]:
     """The untrained (model, inference) of a preset; options as of `make_inference`."""
     model_key, inference_key = jr.split(key)
     model = preset.model(key=model_key)

@@ -36,6 +36,8 @@ def learner(tree: tuple, recipe: Recipe, paths: int) -> tuple[Any, Callable[...,
         options = {"kl_weight": weight, "context": recipe.context}
         return (tree[0], learning), avfkit.online_e_step_loss(inner, **options)
     loss = training.batch_loss(objective(paths), kl_weight=weight, context=recipe.context)
+    if recipe.mask:
+        loss = _masked(loss, recipe)
     if recipe.dropout:
         loss = training.with_dropout(loss, memory_dropout(tree[0], recipe.dropout))
     if not recipe.average:
@@ -45,6 +47,17 @@ def learner(tree: tuple, recipe: Recipe, paths: int) -> tuple[Any, Callable[...,
         return loss(both.live, batch, **options)
 
     return Averaged(tree, tree), on_live
+
+
+def _masked(loss: Callable[..., Any], recipe: Recipe) -> Callable[..., Any]:
+    """The loss of what a smoother infers without seeing a window, of all steps."""
+
+    def hidden(tree: tuple, batch: Batch, *, step: Array, **options: Any) -> Any:
+        model, smoother = tree
+        fraction = jnp.where(step >= recipe.mask_from, recipe.mask, 0.0)
+        return loss((model, avfkit.Masked(smoother, fraction)), batch, step=step, **options)
+
+    return hidden
 
 
 def trained(tree: Any) -> tuple:

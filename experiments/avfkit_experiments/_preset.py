@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from avfkit import AbstractFilter, AbstractModel
+from avfkit import AbstractFilter, AbstractInference, AbstractModel
 from avfkit.data import Dataset, Score, Splits
 
 from ._recipe import Recipe
 
-Kind: TypeAlias = Literal["speech", "music", "video"]
+Kind: TypeAlias = Literal["speech", "music", "video", "series"]
 Baseline: TypeAlias = Callable[[Dataset, Dataset], Score]
+Reference: TypeAlias = Callable[[Dataset], float]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,10 @@ class Preset:
         changes: for each inference ("own", "avf", "vfem"), settings of the recipe that differ.
         iterations: K of "avf" and "vfem", unless told otherwise.
         vfem_rate: the learning rate of variational filtering EM's Adam in the E-step.
+        smoothers: `smoother(model, key=key)` makes a method that sees the whole sequence, by name.
         baselines: trivial models of the data, by name.
+        references: what the model that made the data, and a null model, reach on a part of it: nats
+            per step, by name ("exact", "static").
         window: of the data set: what the likelihood, which gives probabilities, integrates over.
         rate: samples of a wave, or frames of a film, per second, as the data set has them; `None`
             for music.
@@ -52,7 +56,9 @@ class Preset:
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     iterations: Mapping[str, int] = field(default_factory=lambda: {"avf": 1, "vfem": 10})
     vfem_rate: float = 0.1
+    smoothers: Mapping[str, Callable[..., AbstractInference]] = field(default_factory=dict)
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    references: Mapping[str, Reference] = field(default_factory=dict)
     window: float | None = None
     rate: float | None = None
     prepare: Callable[[Any, Dataset], AbstractModel] | None = None

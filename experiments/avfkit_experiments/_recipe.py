@@ -30,6 +30,8 @@ class Recipe:
             code does, instead of one a batch. Not with `cosine`, `average` or `dropout`.
         anneal: steps over which the weight of the KL term grows linearly from 0 to 1.
         transpose: piano rolls are shifted by up to this many semitones, at random, in training.
+        mask: share of the steps that a random window hides from a smoother in training.
+        mask_from: training steps before the first window.
         context: first steps of a crop that are conditioned on and not scored in training.
         validate_every: steps between validations.
         patience: stop after this many validations in a row without a better one; 0 for never.
@@ -49,6 +51,8 @@ class Recipe:
     online: bool = False
     anneal: int = 0
     transpose: int = 0
+    mask: float = 0.0
+    mask_from: int = 0
     context: int = 0
     validate_every: int = 100
     patience: int = 10
@@ -59,13 +63,14 @@ class Recipe:
         for name in ("steps", "batch_size", "validate_every", "score_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
-        for name in ("clip", "weight_decay", "anneal", "transpose", "context", "patience"):
+        names = ("clip", "weight_decay", "anneal", "transpose", "context", "patience", "mask_from")
+        for name in names:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more.")
         for name in ("theta_rate", "phi_rate"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a positive number.")
-        for name in ("average", "dropout"):
+        for name in ("average", "dropout", "mask"):
             share = getattr(self, name)
             if not 0.0 <= share < 1.0:
                 raise ValueError(f"{name} is {share}; expected from 0 to below 1.")

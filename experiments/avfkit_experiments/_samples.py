@@ -1,4 +1,4 @@
-"""Samples as files one can hear or see: wav for speech, MIDI for music, GIF for video."""
+"""Samples as files one can hear or see: wav for speech, MIDI for music, GIF for video, CSV else."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,8 +14,8 @@ from avfkit.data import Dataset
 
 from ._preset import Kind, Preset
 
-SUFFIX: Mapping[Kind, str] = {"speech": ".wav", "music": ".mid", "video": ".gif"}
-LENGTH: Mapping[Kind, int] = {"speech": 160, "music": 64, "video": 40}
+SUFFIX: Mapping[Kind, str] = {"speech": ".wav", "music": ".mid", "video": ".gif", "series": ".csv"}
+LENGTH: Mapping[Kind, int] = {"speech": 160, "music": 64, "video": 40, "series": 200}
 _LOUDEST = 0.9
 
 
@@ -91,6 +91,11 @@ def _video(path: Path, xs: np.ndarray, preset: Preset) -> None:
     data.to_gif(path, film, _rate(preset))
 
 
+def _series(path: Path, xs: np.ndarray, preset: Preset) -> None:
+    del preset
+    np.savetxt(path, xs, fmt="%.9g", delimiter=",")
+
+
 def _rate(preset: Preset) -> float:
     if preset.rate is None:
         raise ValueError(
@@ -104,4 +109,5 @@ _WRITERS: Mapping[str, Callable[[Path, Any, Preset], None]] = {
     "music": _music,
     "speech": _speech,
     "video": _video,
+    "series": _series,
 }

@@ -10,7 +10,7 @@ import avfkit
 from avfkit import train as training
 from avfkit.data import Splits
 
-from ._inference import make_tree
+from ._inference import ITERATIVE, make_tree
 from ._keys import key_of
 from ._preset import Preset
 from ._provenance import provenance, write_json
@@ -18,7 +18,10 @@ from ._run import Outcome, run
 from ._scores import report, score
 
 _TOLERANCE = 1e-3  # of the width of a level: 0.2 nats in a step of 200 samples
-_WORDS = {"own": "own filter", "avf": "AVF", "vfem": "VF-EM"}
+_WORDS = {
+    **{"own": "own filter", "avf": "AVF", "vfem": "VF-EM"},
+    **{"svae": "structured posterior", "kalman": "exact posterior"},
+}
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,10 @@ class Choice:
     """What one chooses about a run of a preset.
 
     Attributes:
-        inference: "own", "avf" or "vfem".
-        iterations: K; by default the preset's. The own filter has none.
-        samples: for "avf" and "vfem" those of the E-step's expectation; for "own" sampled paths of
-            each sequence in a training step.
+        inference: "own", "avf", "vfem" or a smoother of the preset.
+        iterations: K of "avf" and "vfem"; by default the preset's.
+        samples: for "avf" and "vfem" those of the E-step's expectation; for the others sampled
+            paths of each sequence in a training step.
         seed: of everything random.
         detached: train "own" in AVF's detached EM scheme instead of end to end.
         steps: training steps; by default the recipe's.
@@ -48,17 +51,20 @@ class Choice:
         """What one needs to build the pair again, JSON of the weights' header.
 
         Raises:
-            ValueError: iterations of an own filter, a detached iterative one, or a number below 1.
+            ValueError: iterations of what does not iterate, "detached" of anything but an own
+                filter, or a number below 1.
         """
-        iterations = self.iterations
-        if self.inference == "own" and iterations:
-            raise ValueError(f"iterations is {iterations}; the own filter does not iterate.")
+        iterations, iterates = self.iterations, self.inference in ITERATIVE
+        if not iterates and iterations:
+            name = _WORDS.get(self.inference, self.inference)
+            raise ValueError(f"iterations is {iterations}; the {name} does not iterate.")
         if self.inference != "own" and self.detached:
-            raise ValueError(f"detached is for the own filter; {self.inference} always is.")
-        if iterations is None or self.inference == "own":
-            iterations = preset.iterations.get(self.inference, 0)
+            always = "always is" if iterates else "cannot be"
+            raise ValueError(f"detached is for the own filter; {self.inference} {always}.")
+        if iterations is None or not iterates:
+            iterations = preset.iterations[self.inference] if iterates else 0
         for name, number in (("iterations", iterations), ("samples", self.samples)):
-            if number < 1 and not (name == "iterations" and self.inference == "own"):
+            if number < 1 and (iterates or name == "samples"):
                 raise ValueError(f"{name} is {number}; expected at least 1.")
         return {
             "preset": preset.name,
@@ -72,7 +78,7 @@ class Choice:
     def command(self, preset: Preset) -> str:
         """What one types to do it again."""
         known = self.of(preset)
-        names = ["inference", *([] if self.inference == "own" else ["iterations"]), "samples"]
+        names = ["inference", *(["iterations"] if self.inference in ITERATIVE else []), "samples"]
         words = [f"--{name} {known[name]}" for name in [*names, "seed"]]
         words += ["--detached"] if self.detached else []
         words += [f"--steps {self.steps}"] if self.steps else []
@@ -118,8 +124,9 @@ def train(
         name=f"{preset.title}, {_words(known)}",
         command=choice.command(preset),
         hyperparameters=known,
-        paths=choice.samples if choice.inference == "own" else 1,
+        paths=1 if choice.inference in ITERATIVE else choice.samples,
         baselines=preset.baselines,
+        references=preset.references,
         progress=progress,
     )
 
@@ -211,7 +218,7 @@ def _checked(preset: Preset, model: Any, splits: Splits) -> Splits:
 
 def _changed(inference: Any, changes: Mapping[str, int]) -> Any:
     if changes and not isinstance(inference, avfkit.IterativeFilter):
-        raise ValueError(f"{next(iter(changes))} cannot change: the own filter does not iterate.")
+        raise ValueError(f"{next(iter(changes))} cannot change: this method does not iterate.")
     if "iterations" in changes:
         inference = replace(inference, num_iterations=changes["iterations"])
     if "samples" in changes:
@@ -220,7 +227,9 @@ def _changed(inference: Any, changes: Mapping[str, int]) -> Any:
 
 
 def _words(known: Mapping[str, Any]) -> str:
-    words = _WORDS[known["inference"]] + (", detached" if known["detached"] else "")
-    if known["inference"] != "own":
+    words = _WORDS.get(known["inference"], known["inference"].upper()) + (
+        ", detached" if known["detached"] else ""
+    )
+    if known["inference"] in ITERATIVE:
         words += f", {known['iterations']} iteration{'s' * (known['iterations'] > 1)}"
     return words + (f", {known['samples']} samples" if known["samples"] > 1 else "")

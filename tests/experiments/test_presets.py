@@ -34,6 +34,11 @@ COUNTS = {
         8_393_728,
     ),
 }
+LINEAR = [
+    f"lds-D{latent}-N{obs}-{noise}"
+    for latent, obs in ((3, 5), (5, 10), (10, 20))
+    for noise in ("q0.1-r0.1", "q0.1-r1", "q0.01-r10")
+]
 STAND_INS = {
     *("vrnn-timit-sample", "srnn-timit-sample", "vrnn-speech-commands"),
     *("vrnn-jsb", "svg-films", "svg-moving-digits"),
@@ -55,7 +60,8 @@ def test_the_encoder_is_what_the_authors_count_with_phi():
 
 def test_names():
     paper = set(COUNTS)
-    assert set(PRESETS) == {f"{n}{end}" for n in paper | STAND_INS for end in ("", "-small")}
+    twins = {f"{n}{end}" for n in paper | STAND_INS for end in ("", "-small")}
+    assert set(PRESETS) == twins | set(LINEAR)
     assert all(preset.name == name for name, preset in PRESETS.items())
 
 

@@ -14,6 +14,8 @@ says; learning rates are constant unless a preset says otherwise.
 from collections.abc import Mapping
 
 from .._preset import Preset
+from ._linear import NOISES, SIZES
+from ._linear import linear as linear
 from ._music import srnn_jsb as srnn_jsb
 from ._music import srnn_musedata as srnn_musedata
 from ._music import srnn_nottingham as srnn_nottingham
@@ -42,10 +44,13 @@ _OPEN = (
     *(vrnn_jsb, svg_films, svg_moving_digits),
 )
 
+_LINEAR = (linear(*sizes, *noise) for sizes in SIZES for noise in NOISES)
+
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset
-    for small in (False, True)
-    for make in (*_PAPER, *_OPEN)
-    for preset in [make(small=small)]
+    for preset in (
+        *(make(small=small) for small in (False, True) for make in (*_PAPER, *_OPEN)),
+        *_LINEAR,
+    )
 }
 """Every preset by its name."""
