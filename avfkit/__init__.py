@@ -33,6 +33,7 @@ from ._online import online_e_step_loss as online_e_step_loss
 from ._prediction import OneStep as OneStep
 from ._prediction import continuation as continuation
 from ._prediction import one_step as one_step
+from ._prediction import predictive_log_likelihood as predictive_log_likelihood
 from ._sample import sample as sample
 from ._smoother import AbstractPath as AbstractPath
 from ._smoother import AbstractSmoother as AbstractSmoother

@@ -1,12 +1,14 @@
-"""What comes next: continuations after a context, and one-step predictions.
+"""What comes next: continuations, their likelihood, and one-step predictions.
 
 Both infer a path, put the model into the states along it, and ask the model. A filter's states are
 the ones it went through itself; for any other method the model replays the drawn path.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
@@ -93,6 +95,62 @@ def one_step(
 
     means = trace.prior.mean, trace.posterior.mean
     return OneStep(*(jax.vmap(expected)(states, mean) for mean in means))
+
+
+def predictive_log_likelihood(
+    model: AbstractModel,
+    inference: AbstractInference,
+    xs: Observations,
+    context: int,
+    observed: Observed = None,
+    *,
+    key: Key[Array, ""],
+    num_samples: int,
+) -> Float[Array, ""]:
+    """Log p of the rest of a sequence given its first steps, in nats, by Monte Carlo.
+
+    Each sample draws a path of the context from the approximate posterior, which sees the context
+    only, and goes on along the prior; the likelihoods of the whole rest are averaged, in log space.
+    On average a lower bound that rises with `num_samples`.
+
+    Args:
+        model: the generative model.
+        inference: how the latents of the context are inferred.
+        xs: the sequence; NaN means missing.
+        context: number of first steps that are given.
+        observed: which steps or entries were observed; all if `None`.
+        key: randomness.
+        num_samples: paths.
+
+    Raises:
+        ValueError: `context` leaves nothing to infer from or to predict, `num_samples` is below 1,
+            or `xs` or `observed` is malformed.
+
+    Reference: Zhao and Linderman (2023), section 4.3: frames 51 to 100 given 1 to 50.
+    """
+    xs, observed = prepare(model, xs, observed)
+    if not 0 < context < len(xs):
+        raise ValueError(f"context is {context}; expected from 1 to {len(xs) - 1}.")
+    if num_samples < 1:
+        raise ValueError(f"num_samples is {num_samples}; expected at least 1.")
+    past, rest = (xs[:context], observed[:context]), (xs[context:], observed[context:])
+
+    def path(path_key: Key[Array, ""]) -> Float[Array, ""]:
+        infer_key, rest_key = jr.split(path_key)
+        _, _, state = _infer(model, inference, *past, key=infer_key)
+
+        def step(state: State, inputs: tuple) -> tuple[State, Float[Array, ""]]:
+            draw_key, impute_key = jr.split(inputs[2])
+            z = model.prior(state).sample(key=draw_key)
+            likelihood = model.likelihood(state, z)
+            filled = impute(likelihood, inputs[0], inputs[1], key=impute_key)
+            return model.next(state, filled, z), likelihood.log_prob(inputs[0], inputs[1])
+
+        keys = step_keys(len(rest[0]), key=rest_key)
+        return jnp.sum(jax.lax.scan(step, state, (*rest, keys))[1])
+
+    nats = jax.vmap(path)(jr.split(key, num_samples))
+    return jax.nn.logsumexp(nats) - math.log(num_samples)
 
 
 def _infer(

@@ -134,3 +134,39 @@ def test_bad_arguments_are_named(problem):
         avfkit.continuation(lds, KALMAN, xs, 0, key=KEY)
     with pytest.raises(ValueError, match=r"^xs has shape \(3,\); expected \[time, 3\]"):
         avfkit.one_step(lds, KALMAN, xs[0], key=KEY)
+
+
+def test_the_predictive_log_likelihood_is_the_difference_of_two_exact_ones():
+    lds, xs = random_lds(3, latent=2, obs=3), observations("lds", 7)[:, :3]
+    smoother = avfkit.KalmanSmoother()
+
+    def exact(upto):
+        trace = smoother.infer(lds, xs[:upto], key=jr.key(0))
+        return trace.log_weight.sum()
+
+    options = {"key": jr.key(1), "num_samples": 20_000}
+    found = jax.jit(lambda x: avfkit.predictive_log_likelihood(lds, smoother, x, 5, **options))(xs)
+    np.testing.assert_allclose(found, exact(7) - exact(5), atol=0.05)
+
+
+def test_what_is_missing_of_the_rest_is_not_predicted():
+    model, own = make("vrnn-gaussian", "own")
+    xs = observations("vrnn-gaussian", 5)
+    options = {"key": jr.key(1), "num_samples": 3}
+    nothing = jnp.arange(5) < 3
+    assert avfkit.predictive_log_likelihood(model, own, xs, 3, nothing, **options) == 0.0
+    some = avfkit.predictive_log_likelihood(model, own, xs, 3, jnp.arange(5) < 4, **options)
+    short = avfkit.predictive_log_likelihood(model, own, xs[:4], 3, **options)
+    np.testing.assert_allclose(some, short, rtol=1e-12)
+
+
+def test_a_context_that_leaves_nothing_is_named():
+    model, own = make("vrnn-gaussian", "own")
+    xs = observations("vrnn-gaussian", 3)
+    for context in (0, 3):
+        with pytest.raises(ValueError) as error:
+            avfkit.predictive_log_likelihood(model, own, xs, context, key=jr.key(0), num_samples=2)
+        assert str(error.value) == f"context is {context}; expected from 1 to 2."
+    with pytest.raises(ValueError) as error:
+        avfkit.predictive_log_likelihood(model, own, xs, 1, key=jr.key(0), num_samples=0)
+    assert str(error.value) == "num_samples is 0; expected at least 1."

@@ -56,6 +56,8 @@ def presets(known: Mapping[str, Preset] | None, names: tuple[str, ...]) -> None:
     help="Of the E-step's expectation (avf, vfem); else paths of each sequence.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--latent", type=_AT_LEAST_1, help="Entries of the latent, where one may choose.")
+@click.option("--mask", type=float, help="Share of the steps that a window hides in training.")
 @click.option("--detached", is_flag=True, help="Train own in AVF's detached EM scheme.")
 @click.option("--steps", type=_AT_LEAST_1, help="Training steps [default: the preset's].")
 @click.option("--set", "settings", multiple=True, help="Change the recipe, e.g. batch_size=8.")
@@ -73,7 +75,9 @@ def train_command(
     (weights.avfkit), the metrics and the checkpoint of the run.
     """
     found = _find(preset, PRESETS if known is None else known)
-    data, out = options.pop("data"), options.pop("out")
+    data, out, mask = options.pop("data"), options.pop("out"), options.pop("mask")
+    if mask is not None:
+        options["settings"] += (f"mask={mask:g}",)
     with _errors():
         choice = Choice(**options)
         out = out or _folder(choice.of(found))

@@ -63,11 +63,17 @@ def make_inference(
 
 
 def make_tree(
-    preset: Preset, inference: str, *, key: Key[Array, ""], **options: Any
+    preset: Preset,
+    inference: str,
+    *,
+    latent: int | None = None,
+    key: Key[Array, ""],
+    **options: Any,
 ) -> tuple[AbstractModel, AbstractInference]:
     """The untrained (model, inference) of a preset; options as of `make_inference`."""
     model_key, inference_key = jr.split(key)
-    model = preset.model(key=model_key)
+    sizes = {} if latent is None else {"latent": latent}
+    model = preset.model(**sizes, key=model_key)
     return model, make_inference(preset, model, inference, **options, key=inference_key)
 
 

@@ -12,7 +12,7 @@ from ._recipe import Recipe
 
 Kind: TypeAlias = Literal["speech", "music", "video", "series"]
 Baseline: TypeAlias = Callable[[Dataset, Dataset], Score]
-Reference: TypeAlias = Callable[[Dataset], float]
+Measure: TypeAlias = Callable[[tuple, Splits, Mapping[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ class Preset:
         vfem_rate: the learning rate of variational filtering EM's Adam in the E-step.
         smoothers: `smoother(model, key=key)` makes a method that sees the whole sequence, by name.
         baselines: trivial models of the data, by name.
-        references: what the model that made the data, and a null model, reach on a part of it: nats
-            per step, by name ("exact", "static").
+        measure: `measure(tree, splits, test)` adds what this experiment is about to the report of
+            the test part; the tree is the trained (model, inference).
+        latent: entries of the latent by default, where `--latent` may choose others.
         window: of the data set: what the likelihood, which gives probabilities, integrates over.
         rate: samples of a wave, or frames of a film, per second, as the data set has them; `None`
             for music.
@@ -58,7 +59,8 @@ class Preset:
     vfem_rate: float = 0.1
     smoothers: Mapping[str, Callable[..., AbstractInference]] = field(default_factory=dict)
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
-    references: Mapping[str, Reference] = field(default_factory=dict)
+    measure: Measure | None = None
+    latent: int | None = None
     window: float | None = None
     rate: float | None = None
     prepare: Callable[[Any, Dataset], AbstractModel] | None = None

@@ -13,10 +13,10 @@ from avfkit.data import Splits
 from ._crops import crops
 from ._keys import key_of
 from ._loss import learner, trained
-from ._preset import Baseline, Reference
+from ._preset import Baseline, Measure
 from ._provenance import checksum, commit, provenance, write_json
 from ._recipe import Recipe
-from ._scores import baseline_scores, gap_covered, report, score
+from ._scores import baseline_scores, report, score, strict
 
 
 class Outcome(NamedTuple):
@@ -38,7 +38,7 @@ def run(
     hyperparameters: Mapping[str, Any] | None = None,
     paths: int = 1,
     baselines: Mapping[str, Baseline] | None = None,
-    references: Mapping[str, Reference] | None = None,
+    measure: Measure | None = None,
     progress: training.AbstractProgress = training.NoProgress(),  # noqa: B008 - immutable
 ) -> Outcome:
     """Trains, stops early by the validation part, scores the whole test part, writes the result.
@@ -57,7 +57,7 @@ def run(
         hyperparameters: what one needs to build the tree again; kept with the weights.
         paths: sampled paths of each sequence in a training step.
         baselines: trivial models to score beside.
-        references: what the true model and a null model reach on the test part.
+        measure: adds to the report of the test part.
         progress: how to show the run.
 
     Raises:
@@ -73,8 +73,8 @@ def run(
     training.save(folder / "weights.avfkit", best, hyperparameters=known)
     began = time.perf_counter()
     result = {"name": name, **known, **_test(best, splits, recipe, baselines or {})}
-    if references:
-        result["test"] |= gap_covered(result["test"], references, splits.test)
+    if measure is not None:
+        result["test"] |= strict(measure(best, splits, result["test"]))
     evaluation = time.perf_counter() - began
     seconds = {"training": fitted.history[-1]["seconds"], "evaluation": evaluation}
     result |= {"recipe": asdict(recipe), "steps_done": fitted.step}

@@ -11,7 +11,7 @@ import avfkit
 from avfkit import Evaluation
 from avfkit.data import Dataset, Splits, evaluation_batches
 
-from ._preset import Baseline, Reference
+from ._preset import Baseline
 
 ENERGY = ("all_steps", "mean_of_sequences", "per_iteration", "standard_error")
 
@@ -63,29 +63,6 @@ def baseline_scores(baselines: Mapping[str, Baseline], splits: Splits) -> dict[s
         name: strict({"all_steps": score[0], "mean_of_sequences": score[1]})
         for name, score in scores.items()
     }
-
-
-def gap_covered(
-    test: Mapping[str, Any], references: Mapping[str, Reference], dataset: Dataset
-) -> dict[str, Any]:
-    """The bound between a null model and the truth.
-
-    Args:
-        test: a report of the test part.
-        references: "exact" gives -log p of the true model, "static" that of the null model, in nats
-            per step.
-        dataset: the test part.
-
-    Returns:
-        `elbo`, `exact` and `static`: log-likelihoods in nats per scalar of the observations, as
-        Zhao and Linderman (2023) report them; `gap_covered`: the share of the gap from `static` to
-        `exact` that the bound covers, 1 being as good as the truth (section 4.1).
-    """
-    values = {name: -reference(dataset) for name, reference in references.items()}
-    values["elbo"] = -test["free_energy_per_step"]["all_steps"]
-    covered = (values["elbo"] - values["static"]) / (values["exact"] - values["static"])
-    scalars = {name: value / dataset.obs_size for name, value in values.items()}
-    return strict({**scalars, "gap_covered": covered})
 
 
 def strict(value: Any) -> Any:

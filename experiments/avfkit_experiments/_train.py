@@ -35,6 +35,7 @@ class Choice:
             paths of each sequence in a training step.
         seed: of everything random.
         detached: train "own" in AVF's detached EM scheme instead of end to end.
+        latent: entries of the latent, of a preset that lets one choose.
         steps: training steps; by default the recipe's.
         settings: changes of the recipe, such as `"weight_decay=0.1"`.
     """
@@ -44,6 +45,7 @@ class Choice:
     samples: int = 1
     seed: int = 0
     detached: bool = False
+    latent: int | None = None
     steps: int | None = None
     settings: tuple[str, ...] = ()
 
@@ -66,6 +68,9 @@ class Choice:
         for name, number in (("iterations", iterations), ("samples", self.samples)):
             if number < 1 and (iterates or name == "samples"):
                 raise ValueError(f"{name} is {number}; expected at least 1.")
+        if self.latent is not None and (preset.latent is None or self.latent < 1):
+            expected = "at least 1" if preset.latent else f"none: that of {preset.name} is fixed"
+            raise ValueError(f"latent is {self.latent}; expected {expected}.")
         return {
             "preset": preset.name,
             "inference": self.inference,
@@ -73,6 +78,7 @@ class Choice:
             "samples": self.samples,
             "detached": self.detached,
             "seed": self.seed,
+            **({"latent": self.latent or preset.latent} if preset.latent else {}),
         }
 
     def command(self, preset: Preset) -> str:
@@ -80,6 +86,7 @@ class Choice:
         known = self.of(preset)
         names = ["inference", *(["iterations"] if self.inference in ITERATIVE else []), "samples"]
         words = [f"--{name} {known[name]}" for name in [*names, "seed"]]
+        words += [f"--latent {self.latent}"] if self.latent else []
         words += ["--detached"] if self.detached else []
         words += [f"--steps {self.steps}"] if self.steps else []
         words += [f"--set {text}" for text in self.settings]
@@ -112,6 +119,11 @@ def train(
     recipe = preset.recipe_for(choice.inference).changed(choice.settings)
     recipe = recipe if choice.steps is None else replace(recipe, steps=choice.steps)
     model, inference = build(preset, known)
+    if recipe.mask and inference.stepper is not None:
+        raise ValueError(
+            f"mask is {recipe.mask:g}; expected 0: {choice.inference} filters, and a filter sees "
+            "every step once."
+        )
     splits = _checked(preset, model, preset.load(data))
     if preset.prepare is not None:
         model = preset.prepare(model, splits.train)
@@ -126,14 +138,15 @@ def train(
         hyperparameters=known,
         paths=1 if choice.inference in ITERATIVE else choice.samples,
         baselines=preset.baselines,
-        references=preset.references,
+        measure=preset.measure,
         progress=progress,
     )
 
 
 def build(preset: Preset, known: Mapping[str, Any]) -> tuple:
     """The untrained (model, inference) that a header of weights describes."""
-    options = {name: known[name] for name in ("iterations", "samples", "detached")}
+    names = ("iterations", "samples", "detached", "latent")
+    options = {name: known[name] for name in names if name in known}
     return make_tree(preset, known["inference"], **options, key=key_of("weights", known["seed"]))
 
 

@@ -41,7 +41,7 @@ LINEAR = [
 ]
 STAND_INS = {
     *("vrnn-timit-sample", "srnn-timit-sample", "vrnn-speech-commands"),
-    *("vrnn-jsb", "svg-films", "svg-moving-digits"),
+    *("vrnn-jsb", "svg-films", "svg-moving-digits", "pendulum"),
 }
 
 

@@ -21,6 +21,7 @@ from ._music import srnn_musedata as srnn_musedata
 from ._music import srnn_nottingham as srnn_nottingham
 from ._music import srnn_piano_midi as srnn_piano_midi
 from ._music import vrnn_jsb as vrnn_jsb
+from ._pendulum import pendulum as pendulum
 from ._speech import srnn_timit as srnn_timit
 from ._speech import srnn_timit_sample as srnn_timit_sample
 from ._speech import vrnn_speech_commands as vrnn_speech_commands
@@ -38,6 +39,7 @@ _PAPER = (
     srnn_musedata,
     srnn_piano_midi,
     svg_kth,
+    pendulum,
 )
 _OPEN = (
     *(vrnn_timit_sample, srnn_timit_sample, vrnn_speech_commands),

@@ -1,0 +1,81 @@
+"""The experiments of the structured VAE: what is measured, and how one asks for it."""
+
+import jax
+import jax.random as jr
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import avfkit
+from avfkit import data
+from avfkit.nn import LinearGaussian
+from avfkit_experiments._commands import avfkit as command
+from avfkit_experiments.presets import PRESETS
+from avfkit_experiments.presets._linear import exact, gap_covered, static
+from avfkit_experiments.presets._pendulum import _r2
+
+SIZE = {"latent_size": 3, "obs_size": 5, "q": 0.1, "r": 0.1, "length": 200}
+
+
+@pytest.fixture(scope="module")
+def world():
+    return data.lds(**SIZE, num_sequences=4, seed=0)
+
+
+def test_the_truth_covers_the_whole_gap_and_the_null_model_none(world):
+    part, truth = world
+    emission = LinearGaussian.from_parameters(truth.C, truth.d, truth.r)
+    model = avfkit.LDS.from_parameters(*truth[:5], emission=emission)
+    batch = data.pad(part)
+    found = avfkit.evaluate(model, avfkit.KalmanSmoother(), [batch], key=jr.key(0))
+    weights = jax.vmap(
+        lambda x: avfkit.KalmanSmoother().infer(model, x, key=jr.key(1)).log_weight.sum()
+    )(batch.x)
+    np.testing.assert_allclose(-exact(truth, part), weights.mean() / 200, rtol=1e-9)
+    assert abs(found.all_steps - exact(truth, part)) < 0.2  # one sample of the reconstruction
+    for energy, share in ((exact, 1.0), (static, 0.0)):
+        test = {"free_energy_per_step": {"all_steps": energy(truth, part)}}
+        report = gap_covered(truth, part, test)
+        np.testing.assert_allclose(report["gap_covered"], share, atol=1e-9)
+        assert report["static"] < report["exact"]
+
+
+def test_the_exact_and_the_null_log_likelihood_are_those_of_the_paper_s_setting(world):
+    """-0.72 and -1.79 nats per scalar at (0.1, 0.1), D = 3: one random system of the authors'."""
+    part, truth = world
+    np.testing.assert_allclose(-exact(truth, part) / 5, -0.72, atol=0.05)
+    np.testing.assert_allclose(-static(truth, part) / 5, -1.79, atol=0.25)
+
+
+def test_the_read_out_has_an_intercept_and_is_scored_on_new_data():
+    rng = np.random.default_rng(0)
+    z, new = rng.normal(size=(50, 2)), rng.normal(size=(30, 2))
+    target = z @ [1.0, -2.0] + 7.0
+    np.testing.assert_allclose(_r2(z, new, target, new @ [1.0, -2.0] + 7.0), 1.0)
+    noisy = target + rng.normal(size=50)
+    assert 0.0 < _r2(z, new, noisy, new @ [1.0, -2.0] + 7.0 + rng.normal(size=30)) < 0.99
+
+
+def test_one_may_choose_the_latent_of_the_pendulum_and_of_nothing_else():
+    preset = PRESETS["pendulum-small"]
+    shapes = [
+        jax.eval_shape(lambda key, n=n: preset.model(latent=n, key=key).chain, jr.key(0)).bias.shape
+        for n in (2, 5)
+    ]
+    assert shapes == [(2,), (5,)]
+    run = CliRunner().invoke(command, ["train", "lds-D3-N5-q0.1-r0.1", "--latent", "4"])
+    assert run.exit_code != 0
+    assert "latent is 4; expected none: that of lds-D3-N5-q0.1-r0.1 is fixed." in run.output
+
+
+def test_a_method_that_a_preset_has_not_is_named():
+    run = CliRunner().invoke(command, ["train", "vrnn-jsb-small", "--inference", "svae"])
+    assert run.exit_code != 0
+    assert "inference is 'svae'; vrnn-jsb-small expects one of own, avf, vfem." in run.output
+
+
+def test_a_window_hides_steps_only_from_a_smoother():
+    words = ["train", "lds-D3-N5-q0.1-r0.1", "--inference", "avf", "--mask", "0.4"]
+    run = CliRunner().invoke(command, words)
+    assert run.exit_code != 0
+    assert "mask is 0.4; expected 0: avf filters, and a filter sees every step once." in run.output
