@@ -1,6 +1,7 @@
 """The committed results say how they were made, beat the baselines and meet the targets."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 
@@ -47,3 +48,36 @@ def test_chorales_are_as_the_chapter_on_amortizing_says():
     )
     assert max(own) < min(one) and mean(five) < mean(one)
     assert 0 < mean(five) - mean(own) < (mean(one) - mean(own)) / 2
+
+
+def test_on_speech_each_iteration_improves_by_less_than_the_one_before():
+    """The shape of Figure 4b of the AVF paper."""
+    path = RESULTS / "vrnn-timit-sample-small" / "avf-5-0.json"
+    energies = json.loads(path.read_text())["test"]["free_energy_per_step"]["per_iteration"]
+    gains = [before - after for before, after in pairwise(energies)]
+    assert len(gains) == 5
+    assert min(gains) > 0.0
+    assert gains == sorted(gains, reverse=True)
+
+
+LINEAR = sorted(path for path in RESULTS.glob("lds-*/*.json"))
+
+
+@pytest.mark.parametrize("path", LINEAR, ids=lambda path: "/".join(path.parts[-2:]))
+def test_no_bound_on_a_linear_system_exceeds_the_truth(path):
+    """Beyond three standard errors, of which the reconstruction's single sample is a part."""
+    test = json.loads(path.read_text())["test"]
+    error = test["free_energy_per_step"]["standard_error"]
+    scalars = test["free_energy_per_step"]["all_steps"] / -test["elbo"]
+    assert test["elbo"] <= test["exact"] + 3.0 * error / scalars
+
+
+@pytest.mark.parametrize(("name", "share"), [("lds-D3-N5-q0.1-r0.1", 0.9)])
+def test_the_structured_posterior_covers_the_gap_and_leads(name, share):
+    covered = {
+        path.stem.removesuffix("-0-0"): json.loads(path.read_text())["test"]["gap_covered"]
+        for path in (RESULTS / name).glob("*-0-0.json")
+    }
+    rivals = [covered[rival] for rival in ("rnn-mf", "rnn-ar-l", "rnn-ar-nl", "cnn-ar-l")]
+    assert covered["svae"] >= share
+    assert covered["svae"] > max(rivals)
