@@ -240,9 +240,8 @@ def _changed(inference: Any, changes: Mapping[str, int]) -> Any:
 
 
 def _words(known: Mapping[str, Any]) -> str:
-    words = _WORDS.get(known["inference"], known["inference"].upper()) + (
-        ", detached" if known["detached"] else ""
-    )
+    name = str(known["inference"])
+    words = _WORDS.get(name, name.upper()) + (", detached" if known["detached"] else "")
     if known["inference"] in ITERATIVE:
         words += f", {known['iterations']} iteration{'s' * (known['iterations'] > 1)}"
     return words + (f", {known['samples']} samples" if known["samples"] > 1 else "")

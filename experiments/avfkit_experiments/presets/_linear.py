@@ -9,7 +9,7 @@ Other than in the authors' code: the emission's noise is one variance for each e
 on z), A is free as there, and covariances are held by Cholesky factors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -44,7 +44,15 @@ _HIDDEN, _KERNEL = 20, 10
 
 def linear(latent: int, obs: int, q: float, r: float) -> Preset:
     """One cell of the grid: D latents, N observations, variances q of the state, r of the noise."""
-    world = partial(_world, latent, obs, q, r)
+    sizes: dict[str, Any] = {"latent_size": latent, "obs_size": obs, "q": q, "r": r}
+
+    def world() -> tuple[Dataset, LDSTruth]:
+        return data.lds(**sizes, num_sequences=3 * _PARTS, length=_LENGTH, seed=_SYSTEM)
+
+    def measure(tree: tuple, splits: Splits, test: Mapping[str, Any]) -> dict[str, Any]:
+        del tree
+        return gap_covered(world()[1], splits.test, test)
+
     return Preset(
         name=f"lds-D{latent}-N{obs}-q{q:g}-r{r:g}",
         title=f"LDS, D = {latent}, N = {obs}, q = {q:g}, r = {r:g}",
@@ -59,7 +67,7 @@ def linear(latent: int, obs: int, q: float, r: float) -> Preset:
         changes={"avf": {"clip": 10.0}, "vfem": {"steps": 1_000}},
         iterations={"avf": 2, "vfem": 10},
         smoothers=SMOOTHERS,
-        measure=lambda tree, splits, test: gap_covered(world()[1], splits.test, test),
+        measure=measure,
         prepare=_centred,
     )
 
@@ -114,25 +122,13 @@ def static(truth: LDSTruth, part: Dataset) -> float:
     return -float(jnp.mean(jax.vmap(lambda xs: log_prob(marginals, xs))(_stacked(part))))
 
 
-def _arrays(truth: LDSTruth) -> tuple[kalman.Chain, tuple[Array, ...]]:
-    chain = kalman.Chain(*(jnp.asarray(part, float) for part in truth[:5]))
-    return chain, tuple(jnp.asarray(part, float) for part in truth[5:8])
+def _arrays(truth: LDSTruth) -> tuple[kalman.Chain, tuple[Array, Array, Array]]:
+    m1, p1, a, b, q, c, d, r, _ = (jnp.asarray(part, float) for part in truth)
+    return kalman.Chain(m1, p1, a, b, q), (c, d, r)
 
 
 def _stacked(part: Dataset) -> Array:
     return jnp.asarray(np.stack([np.asarray(sequence) for sequence in part.sequences]), float)
-
-
-def _world(latent: int, obs: int, q: float, r: float) -> tuple[Dataset, LDSTruth]:
-    return data.lds(
-        latent_size=latent,
-        obs_size=obs,
-        q=q,
-        r=r,
-        num_sequences=3 * _PARTS,
-        length=_LENGTH,
-        seed=_SYSTEM,
-    )
 
 
 def _splits(dataset: Dataset) -> Splits:
@@ -168,7 +164,12 @@ def _svae(model: avfkit.AbstractModel, *, key: Key[Array, ""]) -> avfkit.Structu
 
 
 def _rival(
-    trunk: type, head: type, model: avfkit.AbstractModel, *, key: Key[Array, ""], **options: Any
+    trunk: Callable[..., Any],
+    head: Callable[..., Any],
+    model: avfkit.AbstractModel,
+    *,
+    key: Key[Array, ""],
+    **options: Any,
 ) -> avfkit.AmortizedSmoother:
     trunk_key, head_key = jr.split(key)
     reader = trunk(model.obs_size, _HIDDEN, key=trunk_key)

@@ -83,12 +83,13 @@ def _own(
     model: avfkit.AbstractModel, *, widths: tuple[int, int, int], key: Key[Array, ""]
 ) -> avfkit.StructuredFilter:
     """The causal structured posterior."""
-    return avfkit.StructuredFilter(_recognition(widths, model, key=key))
+    net = _recognition(widths, model, key=key)
+    return avfkit.StructuredFilter(potential=net)  # pyright: ignore[reportCallIssue] - a property
 
 
 def _recognition(
     widths: tuple[int, int, int], model: avfkit.AbstractModel, *, key: Key[Array, ""]
-) -> eqx.nn.Sequential:
+) -> Any:
     """Convolutions, then a layer, then the Gaussian potential of a frame."""
     frame_key, head_key = jr.split(key)
     options = {"head": FullGaussianHead, "width": _HIDDEN, "depth": 2}
@@ -171,10 +172,12 @@ def _r2(known: np.ndarray, new: np.ndarray, target: np.ndarray, truth: np.ndarra
 
 
 def _prediction(tree: tuple, part: data.Dataset) -> float:
+    model, inference = tree
+
     @jax.jit
     def nats(xs: Array) -> Array:
         options: dict[str, Any] = {"key": key_of("test"), "num_samples": _PATHS}
-        return avfkit.predictive_log_likelihood(*tree, xs, _GIVEN, **options)
+        return avfkit.predictive_log_likelihood(model, inference, xs, _GIVEN, **options)
 
     found = [float(nats(jnp.asarray(xs))) for xs in part.sequences[:_PREDICTED]]
     steps = len(part.sequences[0]) - _GIVEN
