@@ -1,7 +1,7 @@
 """Sequences from a linear dynamical system with known parameters: a rotation in a random plane.
 
 References:
-    Zhao and Linderman (2023), "Revisiting structured variational autoencoders", section 5.1. The
+    Zhao and Linderman (2023), "Revisiting structured variational autoencoders", section 4.1. The
     emission bias, the angle and the plane follow the authors' code where the paper is silent.
 """
 
@@ -80,7 +80,7 @@ def lds(
         ((200, 5), (3, 3))
 
     References:
-        Zhao and Linderman (2023), section 5.1: T = 200, (q, r) in (0.1, 0.1), (0.1, 1), (0.01, 10).
+        Zhao and Linderman (2023), section 4.1: T = 200, (q, r) in (0.1, 0.1), (0.1, 1), (0.01, 10).
     """
     _check_sizes(latent_size=latent_size, obs_size=obs_size)
     _check_sizes(num_sequences=num_sequences, length=length)
