@@ -37,6 +37,11 @@ def learner(tree: tuple, recipe: Recipe, paths: int) -> tuple[Any, Callable[...,
         return (tree[0], learning), avfkit.online_e_step_loss(inner, **options)
     loss = training.batch_loss(objective(paths), kl_weight=weight, context=recipe.context)
     if recipe.mask:
+        if tree[1].stepper is not None:
+            raise ValueError(
+                f"mask is {recipe.mask:g}; expected 0: {type(tree[1]).__name__} filters, and a "
+                "filter sees every step once."
+            )
         loss = _masked(loss, recipe)
     if recipe.dropout:
         loss = training.with_dropout(loss, memory_dropout(tree[0], recipe.dropout))

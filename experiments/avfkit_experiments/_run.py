@@ -72,13 +72,10 @@ def run(
     best = trained(fitted.tree)
     training.save(folder / "weights.avfkit", best, hyperparameters=known)
     began = time.perf_counter()
-    result = {"name": name, **known, **_test(best, splits, recipe, baselines or {})}
-    if measure is not None:
-        result["test"] |= strict(measure(best, splits, result["test"]))
+    result = {"name": name, **known, **_test(best, splits, recipe, baselines or {}, measure)}
     evaluation = time.perf_counter() - began
     seconds = {"training": fitted.history[-1]["seconds"], "evaluation": evaluation}
-    result |= {"recipe": asdict(recipe), "steps_done": fitted.step}
-    result["compile_seconds"] = round(fitted.compile_seconds, 2)
+    result |= _training(fitted, recipe)
     result["provenance"] = provenance(command, seed, seconds) | {"data": facts}
     write_json(folder / "result.json", result)
     return Outcome(result, best)
@@ -118,18 +115,29 @@ def _fit(
 
 
 def _test(
-    tree: tuple, splits: Splits, recipe: Recipe, baselines: Mapping[str, Baseline]
+    tree: tuple,
+    splits: Splits,
+    recipe: Recipe,
+    baselines: Mapping[str, Baseline],
+    measure: Measure | None,
 ) -> dict[str, Any]:
     def of(part: Any, context: int = 0) -> avfkit.Evaluation:
         size, key = recipe.score_batch, key_of("test")
         return score(tree, part, key=key, batch_size=size, context=context)
 
     published = of(splits.test, 1) if splits.test.lengths.max() > 1 else None
+    test = report(of(splits.test), published)
+    more = {} if measure is None else strict(measure(tree, splits, test))
     return {
-        "test": report(of(splits.test), published),
+        "test": {**test, **more},
         "valid": report(of(splits.valid), None),
         "baselines": baseline_scores(baselines, splits),
     }
+
+
+def _training(fitted: training.Fit, recipe: Recipe) -> dict[str, Any]:
+    compiling = round(fitted.compile_seconds, 2)
+    return {"recipe": asdict(recipe), "steps_done": fitted.step, "compile_seconds": compiling}
 
 
 def _facts(splits: Splits) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ._inference import ITERATIVE, make_tree
 from ._keys import key_of
 from ._preset import Preset
 from ._provenance import provenance, write_json
+from ._recipe import Recipe
 from ._run import Outcome, run
 from ._scores import report, score
 
@@ -116,14 +117,8 @@ def train(
         ValueError: a choice that cannot be.
     """
     known = choice.of(preset)
-    recipe = preset.recipe_for(choice.inference).changed(choice.settings)
-    recipe = recipe if choice.steps is None else replace(recipe, steps=choice.steps)
+    recipe = _recipe(preset, choice)
     model, inference = build(preset, known)
-    if recipe.mask and inference.stepper is not None:
-        raise ValueError(
-            f"mask is {recipe.mask:g}; expected 0: {choice.inference} filters, and a filter sees "
-            "every step once."
-        )
     splits = _checked(preset, model, preset.load(data))
     if preset.prepare is not None:
         model = preset.prepare(model, splits.train)
@@ -141,6 +136,11 @@ def train(
         measure=preset.measure,
         progress=progress,
     )
+
+
+def _recipe(preset: Preset, choice: Choice) -> Recipe:
+    recipe = preset.recipe_for(choice.inference).changed(choice.settings)
+    return recipe if choice.steps is None else replace(recipe, steps=choice.steps)
 
 
 def build(preset: Preset, known: Mapping[str, Any]) -> tuple:
@@ -231,7 +231,8 @@ def _checked(preset: Preset, model: Any, splits: Splits) -> Splits:
 
 def _changed(inference: Any, changes: Mapping[str, int]) -> Any:
     if changes and not isinstance(inference, avfkit.IterativeFilter):
-        raise ValueError(f"{next(iter(changes))} cannot change: this method does not iterate.")
+        name = type(inference).__name__
+        raise ValueError(f"{next(iter(changes))} cannot change: {name} does not iterate.")
     if "iterations" in changes:
         inference = replace(inference, num_iterations=changes["iterations"])
     if "samples" in changes:

@@ -28,9 +28,8 @@ def test_the_truth_covers_the_whole_gap_and_the_null_model_none(world):
     model = avfkit.LDS.from_parameters(*truth[:5], emission=emission)
     batch = data.pad(part)
     found = avfkit.evaluate(model, avfkit.KalmanSmoother(), [batch], key=jr.key(0))
-    weights = jax.vmap(
-        lambda x: avfkit.KalmanSmoother().infer(model, x, key=jr.key(1)).log_weight.sum()
-    )(batch.x)
+    smoothed = lambda x: avfkit.KalmanSmoother().infer(model, x, key=jr.key(1)).log_weight  # noqa: E731
+    weights = jax.jit(jax.vmap(smoothed))(batch.x).sum(1)
     np.testing.assert_allclose(-exact(truth, part), weights.mean() / 200, rtol=1e-9)
     assert abs(found.all_steps - exact(truth, part)) < 0.2  # one sample of the reconstruction
     for energy, share in ((exact, 1.0), (static, 0.0)):
@@ -78,4 +77,7 @@ def test_a_window_hides_steps_only_from_a_smoother():
     words = ["train", "lds-D3-N5-q0.1-r0.1", "--inference", "avf", "--mask", "0.4"]
     run = CliRunner().invoke(command, words)
     assert run.exit_code != 0
-    assert "mask is 0.4; expected 0: avf filters, and a filter sees every step once." in run.output
+    assert (
+        "mask is 0.4; expected 0: IterativeFilter filters, and a filter sees every step once."
+        in run.output
+    )

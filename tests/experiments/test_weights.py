@@ -60,7 +60,7 @@ def test_evaluate_with_other_iterations_and_bounds(avf):
 def test_an_own_filter_has_no_iterations(own):
     result = invoke("evaluate", own[0], "--iterations", 3)
     assert result.exit_code == 1
-    assert "iterations cannot change: the own filter does not iterate." in result.output
+    assert "iterations cannot change: DirectFilter does not iterate." in result.output
 
 
 def test_a_folder_without_weights(tmp_path):

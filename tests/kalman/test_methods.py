@@ -74,7 +74,7 @@ def everything(chain, potentials, method):
 everything_jit = jax.jit(everything, static_argnums=2)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     shape=st.sampled_from(SHAPES),
     seed=st.integers(0, 1000),

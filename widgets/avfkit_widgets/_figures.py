@@ -146,7 +146,7 @@ def _model(snr: Float[Array, ""], unit: Float[Array, ""]) -> avfkit.LDS:
     drift = avfkit.FullGaussian.from_covariance(0 * one[0], STATE_NOISE * one / unit**2)
     return avfkit.LDS(
         first=first,
-        dynamics=COEFFICIENT * one,
+        dynamics=avfkit.nn.FreeDynamics(COEFFICIENT * one),
         noise=drift,
         emission=emission,
         obs_size=1,
