@@ -20,8 +20,9 @@ def update(
 ) -> tuple[Float[Array, " latent"], Float[Array, "latent latent"], Float[Array, ""]]:
     """Multiply N(m, P) by the potential exp(-z'Jz/2 + h'z) and normalise.
 
-    P' is computed as L S^-1 L' with P = L L' and S = I + L'J L. No eigenvalue of S is below 1, so
-    P' is positive semidefinite in float32 too; P may be singular.
+    P' is computed as L S^-1 L' with P = L L' and S = I + L'J L, whose eigenvalues are 1 or more: P'
+    is positive semidefinite in float32 too, as long as J is. (A J of low rank that is 10^7 times as
+    sharp as P, and not diagonal, is indefinite once rounded.) P may be singular.
 
     Returns:
         The mean m + P'(h - Jm) and covariance P' = (I + PJ)^-1 P of the product, and the logarithm
