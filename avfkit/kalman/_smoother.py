@@ -60,8 +60,8 @@ def conditionals(chain: Markov, potentials: Potentials, *, method: Method = "aut
 
         Q_t = (I + Q J')^-1 Q,   A_t = (I + Q J')^-1 A,   b_t = (I + Q J')^-1 (b + Q h').
 
-    In float32 the means lose digits where potentials are thousands of times as sharp as the prior and
-    the latent is far from zero, since h - J b cancels; centre the latent, or enable x64.
+    In float32 the means lose digits where potentials are thousands of times as sharp as the prior
+    and the latent is far from zero, since h - J b cancels; centre the latent, or enable x64.
 
     Arguments and errors are those of `filter`.
     """
