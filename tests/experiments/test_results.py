@@ -13,7 +13,7 @@ RESULTS = Path(__file__).parents[2] / "results"
 FILES = sorted(path for name in PRESETS for path in (RESULTS / name).glob("*.json"))
 
 
-# AVF with one iteration, from gradients alone, on the small twins: worse than counting pairs of keys.
+# AVF with one iteration, on the small twins: worse than counting pairs of keys.
 BEHIND = {"srnn-musedata-small/avf-1-0.json", "srnn-piano-midi-small/avf-1-0.json"}
 
 
