@@ -20,6 +20,7 @@ class Recipe:
         length: steps of a random crop, or `None` for whole sequences.
         theta_rate: Adam's learning rate of the model.
         phi_rate: Adam's learning rate of the inference network.
+        warmup: steps over which both rates grow linearly from 0.
         cosine: let both rates fall along a cosine to 5 % over `steps`; else they are constant.
         clip: largest global norm of the gradient, of theta and of phi separately; 0 for none.
         weight_decay: AdamW's, per unit of learning rate.
@@ -43,6 +44,7 @@ class Recipe:
     length: int | None = None
     theta_rate: float = 1e-3
     phi_rate: float = 1e-3
+    warmup: int = 0
     cosine: bool = False
     clip: float = 0.0
     weight_decay: float = 0.0
@@ -63,8 +65,8 @@ class Recipe:
         for name in ("steps", "batch_size", "validate_every", "score_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
-        names = ("clip", "weight_decay", "anneal", "transpose", "context", "patience", "mask_from")
-        for name in names:
+        names = ("clip", "weight_decay", "anneal", "transpose", "context", "patience")
+        for name in (*names, "mask_from", "warmup"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more.")
         for name in ("theta_rate", "phi_rate"):
@@ -107,11 +109,19 @@ class Recipe:
         return self._adam(self.phi_rate)
 
     def _adam(self, rate: float) -> optax.GradientTransformation:
-        schedule = optax.cosine_decay_schedule(rate, self.steps, 0.05) if self.cosine else rate
+        schedule = self._schedule(rate)
         clip = optax.clip_by_global_norm(self.clip) if self.clip else optax.identity()
         if self.weight_decay:
             return optax.chain(clip, optax.adamw(schedule, weight_decay=self.weight_decay))
         return optax.chain(clip, optax.adam(schedule))
+
+    def _schedule(self, rate: float) -> optax.Schedule:
+        falling = optax.cosine_decay_schedule(rate, self.steps, 0.05)
+        full = falling if self.cosine else optax.constant_schedule(rate)
+        if not self.warmup:
+            return full
+        growing = optax.linear_schedule(0.0, 1.0, self.warmup)
+        return lambda step: growing(step) * full(step)
 
 
 def _read(text: str) -> tuple[str, Any]:

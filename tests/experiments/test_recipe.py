@@ -83,3 +83,16 @@ def test_crops_are_transposed_as_a_function_of_the_step():
     assert set(heard[:, 0].tolist()) == set(range(37, 44))
     assert (heard == heard[:, :1]).all()
     assert (schedule(5).x == schedule(5).x).all() and (schedule(5).x != schedule(6).x).any()
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+def test_the_rates_grow_over_the_warm_up(cosine):
+    warm = Recipe(steps=100, theta_rate=1.0, warmup=10, cosine=cosine)
+    cold = Recipe(steps=100, theta_rate=1.0, cosine=cosine)
+    tree = (jnp.zeros(1), jnp.zeros(1))
+    state, other = (recipe.optimizer().init(tree) for recipe in (warm, cold))
+    slope = (jnp.ones(1), jnp.ones(1))
+    for step in range(15):
+        (found, _), state = warm.optimizer().update(slope, state, tree)
+        (full, _), other = cold.optimizer().update(slope, other, tree)
+        np.testing.assert_allclose(found, full * min(step / 10, 1.0), rtol=1e-6)

@@ -5,6 +5,8 @@ made the data, so the exact log-likelihood is known and every bound can be place
 model without dynamics and the truth.
 
 Where the paper is silent, and the authors' sweep is not recoverable, one recipe serves all methods.
+As in the authors' code the learning rates grow over the first 200 steps: without that A_t of the
+AR-L rivals can pass 1 within some steps, and its products over 200 steps overflow.
 Other than in the authors' code: the emission's noise is one variance for each entry (theirs depends
 on z), A is free as there, and covariances are held by Cholesky factors.
 """
@@ -78,6 +80,7 @@ def _recipe() -> Recipe:
         batch_size=10,
         theta_rate=1e-2,
         phi_rate=3e-3,
+        warmup=200,
         cosine=True,
         clip=100.0,
         validate_every=250,

@@ -64,6 +64,7 @@ def _recipe(steps: int) -> Recipe:
         batch_size=10,
         theta_rate=3e-3,
         phi_rate=3e-3,
+        warmup=200,
         cosine=True,
         clip=1000.0,
         validate_every=250,
