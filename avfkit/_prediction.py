@@ -1,6 +1,6 @@
 """What comes next: continuations, their likelihood, and one-step predictions.
 
-Both infer a path, put the model into the states along it, and ask the model. A filter's states are
+All infer a path, put the model into the states along it, and ask the model. A filter's states are
 the ones it went through itself; for any other method the model replays the drawn path.
 """
 
