@@ -9,6 +9,8 @@ from click.testing import CliRunner
 import avfkit
 from avfkit import data
 from avfkit.nn import LinearGaussian
+from avfkit_experiments import Choice
+from avfkit_experiments._commands import _folder
 from avfkit_experiments._commands import avfkit as command
 from avfkit_experiments.presets import PRESETS
 from avfkit_experiments.presets._linear import exact, gap_covered, static
@@ -81,3 +83,15 @@ def test_a_window_hides_steps_only_from_a_smoother():
         "mask is 0.4; expected 0: IterativeFilter filters, and a filter sees every step once."
         in run.output
     )
+
+
+def test_runs_that_differ_by_window_or_latent_have_folders_of_their_own():
+    preset = PRESETS["pendulum-small"]
+
+    def name(mask=None, **chosen):
+        return _folder(Choice("svae", **chosen).of(preset), preset.latent, mask).as_posix()
+
+    assert name() == "runs/pendulum-small/svae-0-0"
+    assert name(latent=preset.latent) == name()
+    assert name(0.4) == "runs/pendulum-small/svae-0-0-mask0.4"
+    assert name(0.4, latent=5, seed=2) == "runs/pendulum-small/svae-0-2-latent5-mask0.4"
