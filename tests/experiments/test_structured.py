@@ -14,7 +14,7 @@ from avfkit_experiments._commands import _folder
 from avfkit_experiments._commands import avfkit as command
 from avfkit_experiments.presets import PRESETS
 from avfkit_experiments.presets._linear import exact, gap_covered, static
-from avfkit_experiments.presets._pendulum import _r2
+from avfkit_experiments.presets._swings import read_out
 
 SIZE = {"latent_size": 3, "obs_size": 5, "q": 0.1, "r": 0.1, "length": 200}
 
@@ -52,9 +52,9 @@ def test_the_read_out_has_an_intercept_and_is_scored_on_new_data():
     rng = np.random.default_rng(0)
     z, new = rng.normal(size=(50, 2)), rng.normal(size=(30, 2))
     target = z @ [1.0, -2.0] + 7.0
-    np.testing.assert_allclose(_r2(z, new, target, new @ [1.0, -2.0] + 7.0), 1.0)
+    np.testing.assert_allclose(read_out(z, new, target, new @ [1.0, -2.0] + 7.0), 1.0)
     noisy = target + rng.normal(size=50)
-    assert 0.0 < _r2(z, new, noisy, new @ [1.0, -2.0] + 7.0 + rng.normal(size=30)) < 0.99
+    assert 0.0 < read_out(z, new, noisy, new @ [1.0, -2.0] + 7.0 + rng.normal(size=30)) < 0.99
 
 
 def test_one_may_choose_the_latent_of_the_pendulum_and_of_nothing_else():
