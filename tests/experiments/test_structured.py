@@ -14,7 +14,7 @@ from avfkit_experiments._commands import _folder
 from avfkit_experiments._commands import avfkit as command
 from avfkit_experiments.presets import PRESETS
 from avfkit_experiments.presets._linear import exact, gap_covered, static
-from avfkit_experiments.presets._swings import read_out
+from avfkit_experiments.presets._swings import pictured_angle, read_out
 
 SIZE = {"latent_size": 3, "obs_size": 5, "q": 0.1, "r": 0.1, "length": 200}
 
@@ -55,6 +55,15 @@ def test_the_read_out_has_an_intercept_and_is_scored_on_new_data():
     np.testing.assert_allclose(read_out(z, new, target, new @ [1.0, -2.0] + 7.0), 1.0)
     noisy = target + rng.normal(size=50)
     assert 0.0 < read_out(z, new, noisy, new @ [1.0, -2.0] + 7.0 + rng.normal(size=30)) < 0.99
+
+
+def test_the_angle_is_read_off_a_picture():
+    truth = data.pendulum(num_sequences=(3, 1, 1), length=20)[1].train
+    off = np.asarray(pictured_angle(jax.numpy.asarray(truth.frames, float))) - truth.angles
+    assert np.abs(np.angle(np.exp(1j * off))).max() < 0.03
+    mirrored = truth.frames.reshape(3, 20, 24, 24)[..., ::-1].reshape(3, 20, -1)
+    off = np.asarray(pictured_angle(jax.numpy.asarray(mirrored, float))) + truth.angles
+    assert np.abs(np.angle(np.exp(1j * off))).max() < 0.03
 
 
 def test_one_may_choose_the_latent_of_the_pendulum_and_of_nothing_else():

@@ -72,7 +72,7 @@ def read_out(known: np.ndarray, new: np.ndarray, target: np.ndarray, truth: np.n
 
 def pictured_angle(frames: Array) -> Array:
     """The angle, in radians, of what pictures show: the direction of their centre of light."""
-    places = (jnp.arange(_SIZE) + 0.5) / _SIZE - 0.5
+    places = jnp.linspace(-0.5, 0.5, _SIZE)
     pictures = frames.reshape(*frames.shape[:-1], _SIZE, _SIZE)
     right, down = pictures.sum(-2) @ places, pictures.sum(-1) @ places
     return jnp.arctan2(right, down)
