@@ -18,6 +18,9 @@ from ._divergence import kl as kl
 from ._evaluation import Evaluation as Evaluation
 from ._evaluation import evaluate as evaluate
 from ._fivo import fivo as fivo
+from ._imputation import Imputation as Imputation
+from ._imputation import coverage as coverage
+from ._imputation import imputation as imputation
 from ._inference import AbstractFilter as AbstractFilter
 from ._inference import AbstractInference as AbstractInference
 from ._inference import AbstractScanFilter as AbstractScanFilter

@@ -42,6 +42,9 @@ def continuation(
 ) -> tuple[Float[Array, "time obs"], Float[Array, "time latent"]]:
     """Draw one future of a sequence: infer the past, then sample on (Eq. 1).
 
+    Under `jax.vmap` over keys it is a forecast. What an LDS expects to see along a drawn future,
+    without the noise of the emission, is `jax.vmap(model.emission)(latents).mean`.
+
     Args:
         model: the generative model.
         inference: how the latents of the context are inferred; one path is drawn.
@@ -57,7 +60,7 @@ def continuation(
         ValueError: `length` is below 1, or `xs` or `observed` is malformed.
     """
     path_key, future_key = jr.split(key)
-    _, _, state = _infer(model, inference, xs, observed, key=path_key)
+    _, _, state = inferred(model, inference, xs, observed, key=path_key)
     return sample(model, length, key=future_key, state=state)
 
 
@@ -88,7 +91,7 @@ def one_step(
     Raises:
         ValueError: `xs` or `observed` is malformed.
     """
-    trace, states, _ = _infer(model, inference, xs, observed, key=key)
+    trace, states, _ = inferred(model, inference, xs, observed, key=key)
 
     def expected(state: State, z: Float[Array, " latent"]) -> Float[Array, " obs"]:
         return model.likelihood(state, z).mean
@@ -137,7 +140,7 @@ def predictive_log_likelihood(
 
     def path(path_key: Key[Array, ""]) -> Float[Array, ""]:
         infer_key, rest_key = jr.split(path_key)
-        _, _, state = _infer(model, inference, *past, key=infer_key)
+        _, _, state = inferred(model, inference, *past, key=infer_key)
 
         def step(state: State, inputs: tuple) -> tuple[State, Float[Array, ""]]:
             draw_key, impute_key = jr.split(inputs[2])
@@ -153,7 +156,7 @@ def predictive_log_likelihood(
     return jax.nn.logsumexp(nats) - math.log(num_samples)
 
 
-def _infer(
+def inferred(
     model: AbstractModel,
     inference: AbstractInference,
     xs: Observations,

@@ -80,7 +80,7 @@ def train_command(
         options["settings"] += (f"mask={mask:g}",)
     with _errors():
         choice = Choice(**options)
-        out = out or _folder(choice.of(found))
+        out = out or _folder(choice.of(found), found.latent, mask)
         shown = training.TqdmProgress() if progress and not quiet else training.NoProgress()
         outcome = train(found, choice, folder=out, data=data, progress=shown)
     if not quiet:
@@ -142,9 +142,12 @@ def _find(name: str, known: Mapping[str, Preset]) -> Preset:
     raise click.ClickException(f"there is no preset {name!r}. {hint}")
 
 
-def _folder(known: Mapping[str, Any]) -> Path:
+def _folder(known: Mapping[str, Any], latent: int | None, mask: float | None) -> Path:
+    """Of a run: what is not as by default is in its name."""
     run = f"{known['inference']}-{known['iterations']}-{known['seed']}"
     run += f"-s{known['samples']}" if known["samples"] > 1 else ""
+    run += f"-latent{known['latent']}" if known.get("latent") != latent else ""
+    run += f"-mask{mask:g}" if mask else ""
     return Path("runs") / known["preset"] / (run + ("-detached" if known["detached"] else ""))
 
 

@@ -9,14 +9,15 @@ from click.testing import CliRunner
 import avfkit
 from avfkit import data
 from avfkit.nn import LinearGaussian
-from avfkit_experiments import make_inference
+from avfkit_experiments import Choice, make_inference
 from avfkit_experiments._clock import Clock
+from avfkit_experiments._commands import _folder
 from avfkit_experiments._commands import avfkit as command
 from avfkit_experiments.presets import PRESETS
 from avfkit_experiments.presets._linear import exact, gap_covered, static
 from avfkit_experiments.presets._neural import _turn
 from avfkit_experiments.presets._neural import world as neural_world
-from avfkit_experiments.presets._pendulum import _r2
+from avfkit_experiments.presets._swings import pictured_angle, read_out
 
 NONE = {"iterations": 0, "samples": 1}
 SIZE = {"latent_size": 3, "obs_size": 5, "q": 0.1, "r": 0.1, "length": 200}
@@ -55,9 +56,18 @@ def test_the_read_out_has_an_intercept_and_is_scored_on_new_data():
     rng = np.random.default_rng(0)
     z, new = rng.normal(size=(50, 2)), rng.normal(size=(30, 2))
     target = z @ [1.0, -2.0] + 7.0
-    np.testing.assert_allclose(_r2(z, new, target, new @ [1.0, -2.0] + 7.0), 1.0)
+    np.testing.assert_allclose(read_out(z, new, target, new @ [1.0, -2.0] + 7.0), 1.0)
     noisy = target + rng.normal(size=50)
-    assert 0.0 < _r2(z, new, noisy, new @ [1.0, -2.0] + 7.0 + rng.normal(size=30)) < 0.99
+    assert 0.0 < read_out(z, new, noisy, new @ [1.0, -2.0] + 7.0 + rng.normal(size=30)) < 0.99
+
+
+def test_the_angle_is_read_off_a_picture():
+    truth = data.pendulum(num_sequences=(3, 1, 1), length=20)[1].train
+    off = np.asarray(pictured_angle(jax.numpy.asarray(truth.frames, float))) - truth.angles
+    assert np.abs(np.angle(np.exp(1j * off))).max() < 0.03
+    mirrored = truth.frames.reshape(3, 20, 24, 24)[..., ::-1].reshape(3, 20, -1)
+    off = np.asarray(pictured_angle(jax.numpy.asarray(mirrored, float))) + truth.angles
+    assert np.abs(np.angle(np.exp(1j * off))).max() < 0.03
 
 
 def test_one_may_choose_the_latent_of_the_pendulum_and_of_nothing_else():
@@ -116,3 +126,15 @@ def test_the_clock_stops_while_validating():
     assert len(clock.spans) == 2 and min(clock.spans) >= 0.0
     clock.spans[:] = [4.0, 1.0, 2.0]
     assert clock.seconds_per_step(10) == 0.2
+
+
+def test_runs_that_differ_by_window_or_latent_have_folders_of_their_own():
+    preset = PRESETS["pendulum-small"]
+
+    def name(mask=None, **chosen):
+        return _folder(Choice("svae", **chosen).of(preset), preset.latent, mask).as_posix()
+
+    assert name() == "runs/pendulum-small/svae-0-0"
+    assert name(latent=preset.latent) == name()
+    assert name(0.4) == "runs/pendulum-small/svae-0-0-mask0.4"
+    assert name(0.4, latent=5, seed=2) == "runs/pendulum-small/svae-0-2-latent5-mask0.4"

@@ -23,6 +23,7 @@ AVFKIT: dict[str, set[str]] = {
     "_evaluation": {"_types", "_model", "_inference", "_objectives", "_fivo"},
     "_sample": {"_types", "_model"},
     "_prediction": {"_types", "_model", "_trace", "_inference", "_sample"},
+    "_imputation": {"_types", "_model", "_inference", "_prediction"},
     "nn": {"_types", "_linalg", "_distributions", "_discretised"},
     "models": {"_types", "_distributions", "_discretised", "_model", "nn", "kalman"},
     "inference": {
