@@ -1,11 +1,13 @@
 """Explorers around small untrained models, in seconds; also the first cell of a toy chapter."""
 
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
 import avfkit
+from avfkit import kalman
 from avfkit.nn import BernoulliHead, GaussianHead
-from avfkit_widgets import FilmExplorer, IterationExplorer, RollExplorer
+from avfkit_widgets import FilmExplorer, IterationExplorer, RollExplorer, ScanExplorer
 
 RANDOM = np.random.RandomState(7)
 XS = np.round(np.cumsum(RANDOM.randn(14, 3), 0), 3)
@@ -37,8 +39,21 @@ def film_explorer(**changes):
     return FilmExplorer(model, inference, FILM, (8, 6), **dict(key=jr.key(3)) | changes)
 
 
+def chain(steps):
+    """A latent of two numbers that turns, and a potential on it at each step."""
+    parts = [[1.0, 0.0], np.eye(2), [[0.9, -0.3], [0.3, 0.9]], [0.0, 0.2], 0.3 * np.eye(2)]
+    seen = np.random.RandomState(2).randn(steps, 2)
+    potentials = kalman.diagonal_potentials(jnp.asarray(seen), jnp.ones((steps, 2)))
+    return kalman.Chain(*(jnp.asarray(part, float) for part in parts)), potentials
+
+
+def scan_explorer(**changes):
+    return ScanExplorer(*chain(18), **changes)
+
+
 MAKERS = {
     "iteration": iteration_explorer,
     "roll": roll_explorer,
     "film": film_explorer,
+    "scan": scan_explorer,
 }

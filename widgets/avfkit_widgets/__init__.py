@@ -12,4 +12,5 @@ from ._film import FilmExplorer as FilmExplorer
 from ._iterations import IterationExplorer as IterationExplorer
 from ._roll import RollExplorer as RollExplorer
 from ._roll_table import roll_masks as roll_masks
+from ._scan import ScanExplorer as ScanExplorer
 from ._table import table_html as table_html
