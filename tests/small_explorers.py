@@ -5,7 +5,7 @@ import numpy as np
 
 import avfkit
 from avfkit.nn import BernoulliHead, GaussianHead
-from avfkit_widgets import FilmExplorer, IterationExplorer, RollExplorer
+from avfkit_widgets import FilmExplorer, IterationExplorer, PosteriorExplorer, RollExplorer
 
 RANDOM = np.random.RandomState(7)
 XS = np.round(np.cumsum(RANDOM.randn(14, 3), 0), 3)
@@ -37,8 +37,14 @@ def film_explorer(**changes):
     return FilmExplorer(model, inference, FILM, (8, 6), **dict(key=jr.key(3)) | changes)
 
 
+def posterior_explorer(**changes):
+    options = dict(sizes=((1, 2), (2, 3)), snrs=(0.1, 1), reaches=(0, 2), length=9)
+    return PosteriorExplorer(**options | changes)
+
+
 MAKERS = {
     "iteration": iteration_explorer,
     "roll": roll_explorer,
     "film": film_explorer,
+    "posterior": posterior_explorer,
 }

@@ -17,18 +17,26 @@ SHOWS = {
     ),
     "roll": ("explorer = roll_explorer()\nexplorer", ["iterations", "hidden"]),
     "film": ("explorer = film_explorer()\nexplorer", ["iterations", "step"]),
+    "posterior": (
+        "explorer = posterior_explorer(snr=0.1)\nexplorer",
+        ["family", "snr", "latent"],
+    ),
 }
+MOVES = {"posterior": "explorer.family = 'filter'"}
+FIRST = {"posterior": "filter"}
 
 
 @pytest.mark.parametrize("kind", SHOWS)
 def test_the_kernel_and_the_picture_move_together(page, lab, kind):
     show, names = SHOWS[kind]
-    open_notebook(page, lab.write(kind, [f"{SOURCE}\n{show}", "explorer.iterations = 1"]))
+    open_notebook(
+        page, lab.write(kind, [f"{SOURCE}\n{show}", MOVES.get(kind, "explorer.iterations = 1")])
+    )
     run_cell(page, 0)
     wait_for_output(page, ".avf-explorer[data-paints] .avf-paper svg > path", patience=180)
     assert page.locator(".avf-grid-note").inner_text() == "Computed by the kernel."
     assert_sliders_alive(page, names)
     run_cell(page, 1)
-    expect(page.locator(".avf-control output").first).to_have_text("1")
+    expect(page.locator(".avf-control output").first).to_have_text(FIRST.get(kind, "1"))
     expect(page.locator(".avf-grid-note")).to_have_text("Computed by the kernel.")
     assert page.locator(".avf-error").inner_text() == ""
