@@ -7,7 +7,13 @@ import numpy as np
 import avfkit
 from avfkit import kalman
 from avfkit.nn import BernoulliHead, GaussianHead
-from avfkit_widgets import FilmExplorer, IterationExplorer, RollExplorer, ScanExplorer
+from avfkit_widgets import (
+    FilmExplorer,
+    IterationExplorer,
+    PosteriorExplorer,
+    RollExplorer,
+    ScanExplorer,
+)
 
 RANDOM = np.random.RandomState(7)
 XS = np.round(np.cumsum(RANDOM.randn(14, 3), 0), 3)
@@ -51,9 +57,15 @@ def scan_explorer(**changes):
     return ScanExplorer(*chain(18), **changes)
 
 
+def posterior_explorer(**changes):
+    options = dict(sizes=((1, 2), (2, 3)), snrs=(0.1, 1), reaches=(0, 2), length=9)
+    return PosteriorExplorer(**options | changes)
+
+
 MAKERS = {
     "iteration": iteration_explorer,
     "roll": roll_explorer,
     "film": film_explorer,
+    "posterior": posterior_explorer,
     "scan": scan_explorer,
 }

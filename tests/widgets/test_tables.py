@@ -18,6 +18,7 @@ from avfkit.nn import BernoulliHead, GaussianHead
 from avfkit_widgets import (
     FilmExplorer,
     IterationExplorer,
+    PosteriorExplorer,
     RollExplorer,
     _table,
     roll_masks,
@@ -32,6 +33,7 @@ from small_explorers import (
     film_explorer,
     iteration_explorer,
     pair,
+    posterior_explorer,
     roll_explorer,
 )
 
@@ -102,6 +104,66 @@ def test_films_are_filtered_as_by_avfkit(inference):
     np.testing.assert_allclose(found["prediction"], seen.prediction, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found["reconstruction"], seen.reconstruction, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found["energy"], trace.free_energy, rtol=1e-9)
+
+
+def gaussians(latent=2, obs=3, snr=1, length=9):
+    """Prior, likelihood and exact posterior of a whole path, as one Gaussian of all its numbers."""
+    drawn, truth = avfkit.data.lds(
+        latent_size=latent,
+        obs_size=obs,
+        q=0.1,
+        r=0.1 / snr,
+        num_sequences=1,
+        length=length,
+        seed=0,
+    )
+    difference = np.eye(length * latent) - np.kron(np.eye(length, k=-1), truth.A)
+    prior = difference.T @ difference / 0.1
+    shift = np.concatenate([truth.m1, np.zeros((length - 1) * latent)])
+    heard = truth.C.T @ truth.C / truth.r[0]
+    precision = prior + np.kron(np.eye(length), heard)
+    linear = difference.T @ shift / 0.1
+    linear = linear + np.ravel((drawn.sequences[0] - truth.d) @ truth.C / truth.r[0])
+    return truth, precision, np.linalg.solve(precision, linear)
+
+
+def test_the_exact_posterior_and_the_best_mean_field_are_those_of_one_gaussian():
+    found = posterior_explorer(family="mean field", snr=1, latent=2)._arrays()
+    truth, precision, mean = gaussians()
+    exact, block = np.linalg.inv(precision), [slice(2 * t, 2 * t + 2) for t in range(9)]
+    row = truth.C[0]
+    blocks = [precision[here, here] for here in block]
+    widths = [row @ exact[here, here] @ row for here in block]
+    alone = [row @ np.linalg.solve(inner, row) for inner in blocks]
+    path = mean.reshape(9, 2) @ row + truth.d[0]
+    gap = 0.5 * (sum(np.linalg.slogdet(b)[1] for b in blocks) - np.linalg.slogdet(precision)[1])
+    np.testing.assert_allclose(found["exact_mean"], path, rtol=1e-9)
+    np.testing.assert_allclose(found["mean"], path, rtol=1e-9)
+    np.testing.assert_allclose(found["exact_sd"], np.sqrt(widths), rtol=1e-9)
+    np.testing.assert_allclose(found["sd"], np.sqrt(alone), rtol=1e-9)
+    np.testing.assert_allclose(found["gap"].sum(), gap, rtol=1e-9)
+
+
+def test_a_chain_that_sees_further_is_nearer_and_at_last_exact():
+    table = posterior_explorer(reaches=(0, 2, 8)).table
+    gaps = [
+        table.evaluate(dict(family=family, snr=1, latent=2))["gap"].sum()
+        for family in ("filter", "2 ahead", "8 ahead")
+    ]
+    assert gaps[0] > 2 * gaps[1] > 0 and abs(gaps[2]) < 1e-12
+    one = table.evaluate(dict(family="diagonal hints", snr=1, latent=1))
+    assert abs(one["gap"].sum()) < 1e-12, "one latent entry has no other diagonal"
+    assert table.evaluate(dict(family="diagonal hints", snr=1, latent=2))["gap"].sum() > 0.01
+
+
+def test_the_gap_of_a_posterior_is_said_in_nats():
+    table = posterior_explorer().table
+    ones = np.ones(4)
+    arrays = dict(gap=np.array([0.5, 0.25, 0, 0]), sd=0.5 * ones, exact_sd=ones)
+    assert table.sentence(dict(family="filter", snr=0.1, latent=1), arrays) == (
+        "With 1 latent entry at SNR 0.1, the filter is 0.188 nats per step from the exact "
+        "posterior (0.750 nats in all), and its band is 50 percent as wide."
+    )
 
 
 def test_a_page_has_the_same_arrays_rounded(explorer):
@@ -218,6 +280,7 @@ def test_a_table_too_heavy_for_a_page_is_refused(monkeypatch):
         (lambda: iteration_explorer(num_samples=3), "num_samples must be one of 1, 2, 4, found 3"),
         (lambda: iteration_explorer(step=2), "step must be one of 3 to 12, found 2"),
         (lambda: film_explorer(step=7), "step must be one of 1 to 6, found 7"),
+        (lambda: posterior_explorer(snr=2), "snr must be one of 0.1, 1, found 2.0"),
     ],
 )
 def test_values_that_are_not_offered_are_refused(make, message):
@@ -240,6 +303,18 @@ def test_values_that_are_not_offered_are_refused(make, message):
             lambda: iteration_explorer(window=(5, 11)),
             "window is (5, 11); expected the first step, counted from 1, and a number of steps, "
             "within the 14 steps of xs.",
+        ),
+        (
+            lambda: PosteriorExplorer(sizes=((3, 2),)),
+            "sizes is ((3, 2),); expected pairs of latent and at least as many observed entries.",
+        ),
+        (
+            lambda: posterior_explorer(snrs=(0, 1)),
+            "snrs is (0, 1); expected positive ratios.",
+        ),
+        (
+            lambda: posterior_explorer(reaches=(-1,)),
+            "reaches is (-1,); expected numbers of steps from 0.",
         ),
         (
             lambda: IterationExplorer(
