@@ -17,13 +17,14 @@ SHOWS = {
     ),
     "roll": ("explorer = roll_explorer()\nexplorer", ["iterations", "hidden"]),
     "film": ("explorer = film_explorer()\nexplorer", ["iterations", "step"]),
+    "mask": ("explorer = mask_explorer()\nexplorer", ["start", "length"]),
 }
 
 
 @pytest.mark.parametrize("kind", SHOWS)
 def test_the_kernel_and_the_picture_move_together(page, lab, kind):
     show, names = SHOWS[kind]
-    open_notebook(page, lab.write(kind, [f"{SOURCE}\n{show}", "explorer.iterations = 1"]))
+    open_notebook(page, lab.write(kind, [f"{SOURCE}\n{show}", f"explorer.{names[0]} = 1"]))
     run_cell(page, 0)
     wait_for_output(page, ".avf-explorer[data-paints] .avf-paper svg > path", patience=180)
     assert page.locator(".avf-grid-note").inner_text() == "Computed by the kernel."

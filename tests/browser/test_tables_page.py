@@ -19,8 +19,9 @@ STATES = {
     "iteration": [{}, dict(iterations=0, num_samples=4, step=3), dict(iterations=2, step=12)],
     "roll": [{}, dict(hidden="nothing", iterations=0), dict(hidden="half of all keys")],
     "film": [{}, dict(step=1, iterations=0), dict(step=6)],
+    "mask": [{}, dict(start=5, length=4), dict(length=0)],
 }
-FRAGMENTS = {"iteration": "iterations", "roll": "roll", "film": "film"}
+FRAGMENTS = {"iteration": "iterations", "roll": "roll", "film": "film", "mask": "mask"}
 KINDS = list(MAKERS)
 
 
@@ -105,7 +106,8 @@ def test_what_a_reader_hears(opened, explorers, kind):
     assert label == f"{table.description} {sentence}"
     page.get_by_text("The numbers as a table").press("Enter")
     page.wait_for_selector("tbody tr")
-    assert page.locator("tbody tr").count() == len(explorers[kind]._arrays()["energy"])
+    steps = next(iter(explorers[kind]._arrays().values()))
+    assert page.locator("tbody tr").count() == len(steps)
     for control in table.sliders:
         assert slider(page, control.name).get_attribute("aria-label")
 
@@ -183,7 +185,7 @@ def test_a_slider_that_is_not_looked_up_is_noticed(opened, explorers, kind):
 
 @pytest.fixture(scope="module")
 def chapter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A built book of one chapter with the three explorers, as a file address."""
+    """A built book of one chapter with all explorers, as a file address."""
     root = tmp_path_factory.mktemp("tables")
     source = Path(small_explorers.__file__).read_text()
     cells = [
@@ -198,12 +200,14 @@ def chapter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield (root / "_build" / "html" / "toy-chapter.html").as_uri()
 
 
-def test_a_built_book_holds_all_three(browser, chapter):
+def test_a_built_book_holds_them_all(browser, chapter):
     context, watch = browser.new_context(), Watch()
     page = context.new_page()
     watch.attach(page)
     page.goto(chapter)
-    page.wait_for_function("document.querySelectorAll('.avf-explorer[data-paints]').length === 3")
+    page.wait_for_function(
+        "n => document.querySelectorAll('.avf-explorer[data-paints]').length === n", arg=len(KINDS)
+    )
     for kind in KINDS:
         root = page.locator(ELEMENT.format(kind))
         words = root.locator(".avf-summary").inner_text()
@@ -217,6 +221,6 @@ def test_a_built_book_holds_all_three(browser, chapter):
         inks = page.locator(".avf-summary").evaluate_all(
             "all => all.map(p => getComputedStyle(p).color)"
         )
-        assert inks == [ground] * 3
+        assert inks == [ground] * len(KINDS)
     context.close()
     assert watch.refused == [] and watch.errors == []

@@ -220,7 +220,9 @@ def _control(slider: Slider) -> str:
 
 def _key(mark: str, meaning: str) -> str:
     shape = (
-        "M0 2H26V10H0Z" if mark.startswith(("hidden", "chance", "heard", "missed")) else "M0 6H26"
+        "M0 2H26V10H0Z"
+        if mark.startswith(("hidden", "chance", "heard", "missed", "band"))
+        else "M0 6H26"
     )
     return (
         f'<li><svg aria-hidden="true" viewBox="0 0 26 12"><path class="avf-{mark}" d="{shape}"/>'
