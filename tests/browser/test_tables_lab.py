@@ -15,6 +15,7 @@ SHOWS = {
     "roll": ["iterations", "hidden"],
     "film": ["iterations", "step"],
     "posterior": ["family", "snr", "latent"],
+    "mask": ["start", "length"],
     "scan": ["length", "workers", "latency", "round"],
 }
 MOVES = {"posterior": "filter", "scan": 16}

@@ -21,6 +21,7 @@ STATES = {
     "film": [{}, dict(step=1, iterations=0), dict(step=6)],
     "scan": [{}, dict(length=8, workers=1, latency=0, round=5), dict(workers=2, round=9)],
     "posterior": [{}, dict(family="2 ahead", snr=0.1), dict(family="filter", latent=2)],
+    "mask": [{}, dict(start=5, length=4), dict(length=0)],
 }
 FRAGMENTS = {kind: kind for kind in STATES} | {"iteration": "iterations"}
 KINDS = list(MAKERS)
@@ -109,7 +110,7 @@ def test_what_a_reader_hears(opened, explorers, kind):
     assert label == f"{table.description} {sentence}"
     page.get_by_text("The numbers as a table").press("Enter")
     page.wait_for_selector("tbody tr")
-    counted = {"posterior": "gap", "scan": None}.get(kind, "energy")
+    counted = {"posterior": "gap", "mask": "mean", "scan": None}.get(kind, "energy")
     rows = 16 if counted is None else len(explorers[kind]._arrays()[counted])
     assert page.locator("tbody tr").count() == rows
     for control in table.sliders:
@@ -219,7 +220,9 @@ def test_a_built_book_holds_them_all(browser, chapter):
     page = context.new_page()
     watch.attach(page)
     page.goto(chapter)
-    page.wait_for_function("document.querySelectorAll('.avf-explorer[data-paints]').length === 4")
+    page.wait_for_function(
+        "n => document.querySelectorAll('.avf-explorer[data-paints]').length === n", arg=len(KINDS)
+    )
     for kind in KINDS:
         root = page.locator(ELEMENT.format(kind))
         words = root.locator(".avf-summary").inner_text()

@@ -218,7 +218,7 @@ def _control(slider: Slider) -> str:
     )
 
 
-_AREAS = ("hidden", "chance", "heard", "missed", "scan-done", "scan-open", "scan-fresh")
+_AREAS = ("hidden", "chance", "heard", "missed", "band", "scan-done", "scan-open", "scan-fresh")
 
 
 def _key(mark: str, meaning: str) -> str:
