@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ._backward import conditioned_backwards
 from ._chain import Conditionals, Markov, Potentials, unrolled
-from ._condition import Message, conditioned
+from ._condition import conditioned
 from ._element import combine, element
 from ._filter import filter
 from ._marginals import marginals
@@ -74,11 +75,4 @@ def conditionals(chain: Markov, potentials: Potentials, *, method: Method = "aut
         heard = potentials.precision + precision, potentials.linear + linear
         return jax.vmap(conditioned)(steps, *heard)[0]
 
-    def step(message: Message, inputs: tuple) -> tuple[Message, Conditionals]:
-        prior, potential = inputs
-        heard = potential.precision + message[0], potential.linear + message[1]
-        now, message = conditioned(prior, *heard)
-        return message, now
-
-    silence = jnp.zeros_like(steps.noise_cov[0]), jnp.zeros_like(steps.bias[0])
-    return jax.lax.scan(step, silence, (steps, potentials), reverse=True)[1]
+    return conditioned_backwards(steps, potentials)
