@@ -125,7 +125,7 @@ class PosteriorTable(AbstractTable):
                 LEFT,
                 TOP - 10,
                 "start",
-                "first entry of C z + d; dots: with noise, where within the panel",
+                "first entry of C z + d; dots: observed",
             )
         )
         gap_axis = self.extras["gap_axes"][at["snr"]][at["latent"]]

@@ -39,7 +39,7 @@ const PAINTER = {
       draw: polyline(xs, heights(arrays.draw)),
       seen: xs.map((x, t) => (within(arrays.data[t]) ? disc(x, dots[t], 1.8) : "")).join(""),
     };
-    texts.push([left, top - 10, "start", "first entry of C z + d; dots: with noise, where within the panel"]);
+    texts.push([left, top - 10, "start", "first entry of C z + d; dots: observed"]);
     const gaps = { ...setup, energy_axis: setup.gap_axes[at.snr][at.latent] };
     const below = strip(gaps, { energy: arrays.gap }, null, width, bottom + 34);
     return finished({
