@@ -43,14 +43,10 @@ def pendulum(*, small: bool = False) -> Preset:
         model=partial(_model, nets),
         own=partial(_own, nets),
         load=lambda folder: data.pendulum()[0],
-        recipe=_recipe(3_000) if small else replace(_recipe(2_000), batch_size=5),
+        recipe=_recipe(3_000) if small else replace(_recipe(4_000), batch_size=5),
         data="a filmed pendulum: 100/20/100 sequences of 100 frames, 24 x 24 pixels, noise of 0.1",
         differs="A stable by construction; angles unwrapped and an intercept in R^2; "
-        + (
-            "two dense layers for the convolutions, of halved pictures"
-            if small
-            else "fewer and smaller batches"
-        ),
+        + ("dense layers, of halved pictures" if small else "fewer and smaller batches"),
         update={"width": 64, "rule": learned_step, "normalise": signed_log, "gate_bias": -4.0},
         changes={name: {"mask_from": _MASK_FROM} for name in SMOOTHERS if name != "svae"},
         iterations={"avf": 2, "vfem": 10},
