@@ -8,6 +8,7 @@ density can be made as large as one likes by changing the unit (Marino et al. 20
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -79,6 +80,7 @@ class DiscretisedGaussian(AbstractDistribution):
         return self.mean + jnp.exp(0.5 * self.log_var) * noise
 
 
+@jax.custom_jvp
 def log_bin_probability(
     centre: Float[Array, "*size"], half: Float[Array, "*size"]
 ) -> Float[Array, "*size"]:
@@ -87,30 +89,56 @@ def log_bin_probability(
     Three regions, none of which subtracts nearly equal numbers: a narrow bin is integrated by
     Gauss-Legendre quadrature around its centre; a wide bin that holds the mode is a difference of
     distribution functions; a wide bin in a tail is a difference of scaled tails (Mills ratios).
+    The gradient is that of the integral in its two ends, not of these three.
     """
-    c, h = jnp.abs(centre), half  # the density is even
+    return _log_probability(jnp.abs(centre), half)[0]  # the density is even
+
+
+@log_bin_probability.defjvp
+def _log_bin_probability_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    """The densities at both ends over the probability; the farther is exp(-2 c h) of the nearer."""
+    (centre, half), (centre_tangent, half_tangent) = primals, tangents
+    c = jnp.abs(centre)
+    log_prob, over_edge = _log_probability(c, half)
+    nearer = jnp.exp(-over_edge)
+    in_centre = jnp.sign(centre) * nearer * jnp.expm1(-2.0 * c * half)
+    in_half = nearer * (1.0 + jnp.exp(-2.0 * c * half))
+    return log_prob, in_centre * centre_tangent + in_half * half_tangent
+
+
+def _log_probability(
+    c: Float[Array, "*size"], h: Float[Array, "*size"]
+) -> tuple[Float[Array, "*size"], Float[Array, "*size"]]:
+    """Log P of the bin around c >= 0, and log P - log phi(c - h), the density at the nearer end."""
     narrow = jnp.maximum(h, c * h) <= _LIMIT
     tail = ~narrow & (c >= h)
     c_narrow, h_narrow = jnp.where(narrow, c, 0.0), jnp.where(narrow, h, 0.5 * _LIMIT)
     c_tail, h_tail = jnp.where(tail, c, 4.0), jnp.where(tail, h, 1.0)
     c_mode, h_mode = jnp.where(narrow | tail, 0.0, c), jnp.where(narrow | tail, 2.0, h)
+    over_centre = _log_narrow(c_narrow, h_narrow)
+    over_edge = _log_tail(c_tail, h_tail)
     around = jnp.log(ndtr(c_mode + h_mode) - ndtr(c_mode - h_mode))
-    wide = jnp.where(tail, _log_tail(c_tail, h_tail), around)
-    return jnp.where(narrow, _log_narrow(c_narrow, h_narrow), wide)
+    wide = jnp.where(tail, _log_density(c_tail - h_tail) + over_edge, around)
+    wide_edge = jnp.where(tail, over_edge, around - _log_density(c_mode - h_mode))
+    narrow_edge = over_centre - h_narrow * (c_narrow - 0.5 * h_narrow)
+    log_prob = jnp.where(narrow, _log_density(c_narrow) + over_centre, wide)
+    return log_prob, jnp.where(narrow, narrow_edge, wide_edge)
+
+
+def _log_density(u: Float[Array, "*size"]) -> Float[Array, "*size"]:
+    return -0.5 * (u**2 + LOG_2PI)
 
 
 def _log_narrow(c: Float[Array, "*size"], h: Float[Array, "*size"]) -> Float[Array, "*size"]:
-    """Log phi(c) + log 2h + log of the mean of phi(c + h t) / phi(c) over t in [-1, 1]."""
+    """Log P - log phi(c): log 2h + log of the mean of phi(c + h t) / phi(c) over t in [-1, 1]."""
     nodes = [(float(t), float(0.5 * w)) for t, w in zip(_NODES, _WEIGHTS, strict=True)]
     mean = sum(w * jnp.exp(-h * t * (c + 0.5 * h * t)) for t, w in nodes)
-    return -0.5 * (c**2 + LOG_2PI) + jnp.log(2.0 * h) + jnp.log(mean)
+    return jnp.log(2.0 * h) + jnp.log(mean)
 
 
 def _log_tail(c: Float[Array, "*size"], h: Float[Array, "*size"]) -> Float[Array, "*size"]:
-    """Log of phi(a) (R(a) - exp(-2 c h) R(b)), R the Mills ratio, a = c - h >= 0, b = c + h."""
-    a, b = c - h, c + h
-    ratio = _mills(a) - jnp.exp(-2.0 * c * h) * _mills(b)
-    return -0.5 * (a**2 + LOG_2PI) + jnp.log(ratio)
+    """Log P - log phi(a): log of R(a) - exp(-2 c h) R(b), R Mills' ratio, a = c - h, b = c + h."""
+    return jnp.log(_mills(c - h) - jnp.exp(-2.0 * c * h) * _mills(c + h))
 
 
 def _mills(a: Float[Array, "*size"]) -> Float[Array, "*size"]:

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -41,12 +42,12 @@ def interleaved(
     return times
 
 
-def summary(times: list[float]) -> dict[str, float]:
+def summary(times: list[float], digits: int = 1) -> dict[str, float]:
     """Median and range, in milliseconds."""
     return {
-        "median_ms": round(statistics.median(times), 1),
-        "min_ms": round(min(times), 1),
-        "max_ms": round(max(times), 1),
+        "median_ms": round(statistics.median(times), digits),
+        "min_ms": round(min(times), digits),
+        "max_ms": round(max(times), digits),
     }
 
 
@@ -73,6 +74,11 @@ def provenance(*packages: str) -> dict[str, Any]:
         "load_before": round(os.getloadavg()[0], 1),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
     }
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def processor() -> str:

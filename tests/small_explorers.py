@@ -1,16 +1,28 @@
 """Explorers around small untrained models, in seconds; also the first cell of a toy chapter."""
 
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
 import avfkit
-from avfkit.nn import BernoulliHead, GaussianHead
-from avfkit_widgets import FilmExplorer, IterationExplorer, RollExplorer
+from avfkit import kalman
+from avfkit.nn import BernoulliHead, GaussianHead, LinearGaussian
+from avfkit_widgets import (
+    FilmExplorer,
+    IterationExplorer,
+    MaskExplorer,
+    PosteriorExplorer,
+    RollExplorer,
+    ScanExplorer,
+)
 
 RANDOM = np.random.RandomState(7)
 XS = np.round(np.cumsum(RANDOM.randn(14, 3), 0), 3)
 ROLL = (RANDOM.rand(12, 40) < 0.12).astype(float)
 FILM = np.round(RANDOM.rand(6, 8, 6) * 255) / 255
+PIXELS = RANDOM.randn(48, 2)
+TRUTH = np.round(np.cumsum(RANDOM.randn(6, 2), 0), 3)
+READOUT = np.array([[0.1, -0.2], [1.0, 0.3], [-0.4, 0.8]])
 
 
 def pair(obs, head, iterations=3):
@@ -37,8 +49,47 @@ def film_explorer(**changes):
     return FilmExplorer(model, inference, FILM, (8, 6), **dict(key=jr.key(3)) | changes)
 
 
+def chain(steps):
+    """A latent of two numbers that turns, and a potential on it at each step."""
+    parts = [[1.0, 0.0], np.eye(2), [[0.9, -0.3], [0.3, 0.9]], [0.0, 0.2], 0.3 * np.eye(2)]
+    seen = np.random.RandomState(2).randn(steps, 2)
+    potentials = kalman.diagonal_potentials(jnp.asarray(seen), jnp.ones((steps, 2)))
+    return kalman.Chain(*(jnp.asarray(part, float) for part in parts)), potentials
+
+
+def scan_explorer(**changes):
+    return ScanExplorer(*chain(18), **changes)
+
+
+def posterior_explorer(**changes):
+    options = dict(sizes=((1, 2), (2, 3)), snrs=(0.1, 1), reaches=(0, 2), length=9)
+    return PosteriorExplorer(**options | changes)
+
+
+def turning(obs):
+    """A latent that turns, seen by that many pixels."""
+    matrix = PIXELS[:obs] / 4
+    emission = LinearGaussian.from_parameters(matrix, np.full(obs, 0.5), np.full(obs, 0.2))
+    turn = np.array([[0.8, -0.5], [0.5, 0.8]])
+    eye = np.eye(2)
+    return avfkit.LDS.from_parameters(
+        np.zeros(2), eye, turn, np.zeros(2), 0.1 * eye, emission=emission
+    )
+
+
+def mask_explorer(**changes):
+    film, smoother = FILM.reshape(6, 48), avfkit.KalmanSmoother()
+    options = dict(shape=(8, 6), clean=film, starts=(1, 3, 5), lengths=(0, 2, 4), key=jr.key(4))
+    given = dict(truth=TRUTH, readout=READOUT) | changes
+    truth, readout = given.pop("truth"), given.pop("readout")
+    return MaskExplorer(turning(48), smoother, film, truth, readout, **options | given)
+
+
 MAKERS = {
     "iteration": iteration_explorer,
     "roll": roll_explorer,
     "film": film_explorer,
+    "mask": mask_explorer,
+    "posterior": posterior_explorer,
+    "scan": scan_explorer,
 }

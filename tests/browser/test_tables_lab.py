@@ -11,24 +11,27 @@ from browser.table_session import assert_sliders_alive
 
 SOURCE = Path(small_explorers.__file__).read_text()
 SHOWS = {
-    "iteration": (
-        "explorer = iteration_explorer()\nexplorer",
-        ["iterations", "num_samples", "step"],
-    ),
-    "roll": ("explorer = roll_explorer()\nexplorer", ["iterations", "hidden"]),
-    "film": ("explorer = film_explorer()\nexplorer", ["iterations", "step"]),
+    "iteration": ["iterations", "num_samples", "step"],
+    "roll": ["iterations", "hidden"],
+    "film": ["iterations", "step"],
+    "posterior": ["family", "snr", "latent"],
+    "mask": ["start", "length"],
+    "scan": ["length", "workers", "latency", "round"],
 }
+MOVES = {"posterior": "filter", "scan": 16}
 
 
 @pytest.mark.parametrize("kind", SHOWS)
 def test_the_kernel_and_the_picture_move_together(page, lab, kind):
-    show, names = SHOWS[kind]
-    open_notebook(page, lab.write(kind, [f"{SOURCE}\n{show}", "explorer.iterations = 1"]))
+    names = SHOWS[kind]
+    first, value = names[0], MOVES.get(kind, 1)
+    cells = [f"{SOURCE}\nexplorer = {kind}_explorer()\nexplorer", f"explorer.{first} = {value!r}"]
+    open_notebook(page, lab.write(kind, cells))
     run_cell(page, 0)
     wait_for_output(page, ".avf-explorer[data-paints] .avf-paper svg > path", patience=180)
     assert page.locator(".avf-grid-note").inner_text() == "Computed by the kernel."
     assert_sliders_alive(page, names)
     run_cell(page, 1)
-    expect(page.locator(".avf-control output").first).to_have_text("1")
+    expect(page.locator(".avf-control output").first).to_have_text(str(value))
     expect(page.locator(".avf-grid-note")).to_have_text("Computed by the kernel.")
     assert page.locator(".avf-error").inner_text() == ""

@@ -19,8 +19,11 @@ STATES = {
     "iteration": [{}, dict(iterations=0, num_samples=4, step=3), dict(iterations=2, step=12)],
     "roll": [{}, dict(hidden="nothing", iterations=0), dict(hidden="half of all keys")],
     "film": [{}, dict(step=1, iterations=0), dict(step=6)],
+    "scan": [{}, dict(length=8, workers=1, latency=0, round=5), dict(workers=2, round=9)],
+    "posterior": [{}, dict(family="2 ahead", snr=0.1), dict(family="filter", latent=2)],
+    "mask": [{}, dict(start=5, length=4), dict(length=0)],
 }
-FRAGMENTS = {"iteration": "iterations", "roll": "roll", "film": "film"}
+FRAGMENTS = {kind: kind for kind in STATES} | {"iteration": "iterations"}
 KINDS = list(MAKERS)
 
 
@@ -88,7 +91,9 @@ def test_every_slider_moves_the_picture_and_the_words(opened, explorers, kind):
     names = [control.name for control in explorers[kind].table.sliders]
     assert_sliders_alive(page, names)
     for control in explorers[kind].table.sliders:
-        for key, words in (("Home", control.spoken[0]), ("End", control.spoken[-1])):
+        last = int(slider(page, control.name).get_attribute("max"))
+        assert last == len(control.choices) - 1 or control.name == "round"
+        for key, words in (("Home", control.spoken[0]), ("End", control.spoken[last])):
             slider(page, control.name).press(key)
             assert slider(page, control.name).get_attribute("aria-valuetext") == words
     before = marks(page)
@@ -105,7 +110,9 @@ def test_what_a_reader_hears(opened, explorers, kind):
     assert label == f"{table.description} {sentence}"
     page.get_by_text("The numbers as a table").press("Enter")
     page.wait_for_selector("tbody tr")
-    assert page.locator("tbody tr").count() == len(explorers[kind]._arrays()["energy"])
+    counted = {"posterior": "gap", "mask": "mean", "scan": None}.get(kind, "energy")
+    rows = 16 if counted is None else len(explorers[kind]._arrays()[counted])
+    assert page.locator("tbody tr").count() == rows
     for control in table.sliders:
         assert slider(page, control.name).get_attribute("aria-label")
 
@@ -116,6 +123,16 @@ def test_a_state_is_kept_in_the_address(opened):
     page.wait_for_url("**#roll?iterations=1&hidden=the+lowest+notes")
     page = opened("film", "#film?step=99&iterations=many")
     assert page.locator(".avf-control output").all_inner_texts() == ["2", "3"]
+
+
+def test_the_rounds_end_where_both_ways_are_done(opened):
+    page = opened("scan", "#scan?length=16&workers=1&round=26")
+    outputs = page.locator(".avf-control output")
+    assert outputs.all_inner_texts() == ["16", "1", "10", "26"]
+    slider(page, "length").press("Home")
+    page.wait_for_url("**#scan?length=8&workers=1&latency=10&round=11")
+    assert outputs.last.inner_text() == slider(page, "round").get_attribute("max") == "11"
+    assert slider(page, "round").get_attribute("aria-valuetext") == "11 rounds done"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -183,7 +200,7 @@ def test_a_slider_that_is_not_looked_up_is_noticed(opened, explorers, kind):
 
 @pytest.fixture(scope="module")
 def chapter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A built book of one chapter with the three explorers, as a file address."""
+    """A built book of one chapter with all explorers, as a file address."""
     root = tmp_path_factory.mktemp("tables")
     source = Path(small_explorers.__file__).read_text()
     cells = [
@@ -198,12 +215,14 @@ def chapter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield (root / "_build" / "html" / "toy-chapter.html").as_uri()
 
 
-def test_a_built_book_holds_all_three(browser, chapter):
+def test_a_built_book_holds_them_all(browser, chapter):
     context, watch = browser.new_context(), Watch()
     page = context.new_page()
     watch.attach(page)
     page.goto(chapter)
-    page.wait_for_function("document.querySelectorAll('.avf-explorer[data-paints]').length === 3")
+    page.wait_for_function(
+        "n => document.querySelectorAll('.avf-explorer[data-paints]').length === n", arg=len(KINDS)
+    )
     for kind in KINDS:
         root = page.locator(ELEMENT.format(kind))
         words = root.locator(".avf-summary").inner_text()
@@ -217,6 +236,6 @@ def test_a_built_book_holds_all_three(browser, chapter):
         inks = page.locator(".avf-summary").evaluate_all(
             "all => all.map(p => getComputedStyle(p).color)"
         )
-        assert inks == [ground] * 3
+        assert inks == [ground] * len(KINDS)
     context.close()
     assert watch.refused == [] and watch.errors == []

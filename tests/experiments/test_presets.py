@@ -38,7 +38,7 @@ LINEAR = [
     f"lds-D{latent}-N{obs}-{noise}"
     for latent, obs in ((3, 5), (5, 10), (10, 20))
     for noise in ("q0.1-r0.1", "q0.1-r1", "q0.01-r10")
-]
+] + ["lds-D32-N64-q0.1-r1", "lds-D64-N128-q0.1-r1"]
 STAND_INS = {
     *("vrnn-timit-sample", "srnn-timit-sample", "vrnn-speech-commands"),
     *("vrnn-jsb", "svg-films", "svg-moving-digits", "pendulum"),
@@ -61,7 +61,7 @@ def test_the_encoder_is_what_the_authors_count_with_phi():
 def test_names():
     paper = set(COUNTS)
     twins = {f"{n}{end}" for n in paper | STAND_INS for end in ("", "-small")}
-    assert set(PRESETS) == twins | set(LINEAR)
+    assert set(PRESETS) == twins | set(LINEAR) | {"lds-mlp"}
     assert all(preset.name == name for name, preset in PRESETS.items())
 
 
@@ -100,6 +100,6 @@ def test_moving_digits_have_the_rate_of_their_data():
 def test_keys_start_at_their_frequencies(name):
     rolls = np.random.default_rng(0).uniform(size=(2, 9, 88)) < 0.3
     train, preset = Dataset("rolls", tuple(rolls)), PRESETS[name]
-    model = preset.prepare(preset.model(key=random.key(0)), train)
+    model, _ = preset.prepare((preset.model(key=random.key(0)), None), train)
     bias = model.likelihood_net.head.linear.bias
     np.testing.assert_allclose(expit(bias), (rolls.sum((0, 1)) + 1) / (18 + 2), rtol=1e-12)

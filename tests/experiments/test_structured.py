@@ -9,13 +9,17 @@ from click.testing import CliRunner
 import avfkit
 from avfkit import data
 from avfkit.nn import LinearGaussian
-from avfkit_experiments import Choice
+from avfkit_experiments import Choice, make_inference
+from avfkit_experiments._clock import Clock
 from avfkit_experiments._commands import _folder
 from avfkit_experiments._commands import avfkit as command
 from avfkit_experiments.presets import PRESETS
 from avfkit_experiments.presets._linear import exact, gap_covered, static
+from avfkit_experiments.presets._neural import _turn
+from avfkit_experiments.presets._neural import world as neural_world
 from avfkit_experiments.presets._swings import pictured_angle, read_out
 
+NONE = {"iterations": 0, "samples": 1}
 SIZE = {"latent_size": 3, "obs_size": 5, "q": 0.1, "r": 0.1, "length": 200}
 
 
@@ -92,6 +96,36 @@ def test_a_window_hides_steps_only_from_a_smoother():
         "mask is 0.4; expected 0: IterativeFilter filters, and a filter sees every step once."
         in run.output
     )
+
+
+def test_the_truth_behind_a_network_made_its_data():
+    """The noise of the observations, and that of the latents, are the truth's."""
+    splits, latents, truth = neural_world()
+    x, z = np.stack(splits.test.sequences), latents[2]
+    mean = jax.jit(jax.vmap(jax.vmap(lambda z: truth.emission(z).mean)))(z)
+    np.testing.assert_allclose(np.var(x - mean, axis=(0, 1)), 0.1, rtol=0.06)
+    np.testing.assert_allclose(np.exp(truth.emission.log_var), 0.1, rtol=1e-6)
+    noise = z[:, 1:] - z[:, :-1] @ _turn().T
+    np.testing.assert_allclose(np.cov(noise.reshape(-1, 3).T), truth.noise.covariance, atol=4e-3)
+    np.testing.assert_allclose(np.var(z, axis=(0, 1)), 1.0, atol=0.2)
+
+
+def test_a_structured_filter_can_be_asked_for_and_is_no_smoother():
+    for name in ("lds-D3-N5-q0.1-r0.1", "lds-mlp"):
+        method = make_inference(
+            PRESETS[name], PRESETS[name].model(key=jr.key(0)), "svae-filter", **NONE, key=jr.key(1)
+        )
+        assert isinstance(method, avfkit.StructuredFilter)
+
+
+def test_the_clock_stops_while_validating():
+    clock = Clock()
+    validate = clock.around(lambda tree: float(tree))
+    assert clock.seconds_per_step(10) is None
+    assert [validate(np.float64(score)) for score in (3.0, 2.0, 1.0)] == [3.0, 2.0, 1.0]
+    assert len(clock.spans) == 2 and min(clock.spans) >= 0.0
+    clock.spans[:] = [4.0, 1.0, 2.0]
+    assert clock.seconds_per_step(10) == 0.2
 
 
 def test_runs_that_differ_by_window_or_latent_have_folders_of_their_own():

@@ -18,6 +18,8 @@ from avfkit.nn import BernoulliHead, GaussianHead
 from avfkit_widgets import (
     FilmExplorer,
     IterationExplorer,
+    MaskExplorer,
+    PosteriorExplorer,
     RollExplorer,
     _table,
     roll_masks,
@@ -27,12 +29,17 @@ from avfkit_widgets._packing import unpack
 from small_explorers import (
     FILM,
     MAKERS,
+    READOUT,
     ROLL,
+    TRUTH,
     XS,
     film_explorer,
     iteration_explorer,
+    mask_explorer,
     pair,
+    posterior_explorer,
     roll_explorer,
+    turning,
 )
 
 
@@ -102,6 +109,108 @@ def test_films_are_filtered_as_by_avfkit(inference):
     np.testing.assert_allclose(found["prediction"], seen.prediction, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found["reconstruction"], seen.reconstruction, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found["energy"], trace.free_energy, rtol=1e-9)
+
+
+def gaussians(latent=2, obs=3, snr=1, length=9):
+    """Prior, likelihood and exact posterior of a whole path, as one Gaussian of all its numbers."""
+    drawn, truth = avfkit.data.lds(
+        latent_size=latent,
+        obs_size=obs,
+        q=0.1,
+        r=0.1 / snr,
+        num_sequences=1,
+        length=length,
+        seed=0,
+    )
+    difference = np.eye(length * latent) - np.kron(np.eye(length, k=-1), truth.A)
+    prior = difference.T @ difference / 0.1
+    shift = np.concatenate([truth.m1, np.zeros((length - 1) * latent)])
+    heard = truth.C.T @ truth.C / truth.r[0]
+    precision = prior + np.kron(np.eye(length), heard)
+    linear = difference.T @ shift / 0.1
+    linear = linear + np.ravel((drawn.sequences[0] - truth.d) @ truth.C / truth.r[0])
+    return truth, precision, np.linalg.solve(precision, linear)
+
+
+def test_the_exact_posterior_and_the_best_mean_field_are_those_of_one_gaussian():
+    found = posterior_explorer(family="mean field", snr=1, latent=2)._arrays()
+    truth, precision, mean = gaussians()
+    exact, block = np.linalg.inv(precision), [slice(2 * t, 2 * t + 2) for t in range(9)]
+    row = truth.C[0]
+    blocks = [precision[here, here] for here in block]
+    widths = [row @ exact[here, here] @ row for here in block]
+    alone = [row @ np.linalg.solve(inner, row) for inner in blocks]
+    path = mean.reshape(9, 2) @ row + truth.d[0]
+    gap = 0.5 * (sum(np.linalg.slogdet(b)[1] for b in blocks) - np.linalg.slogdet(precision)[1])
+    np.testing.assert_allclose(found["exact_mean"], path, rtol=1e-9)
+    np.testing.assert_allclose(found["mean"], path, rtol=1e-9)
+    np.testing.assert_allclose(found["exact_sd"], np.sqrt(widths), rtol=1e-9)
+    np.testing.assert_allclose(found["sd"], np.sqrt(alone), rtol=1e-9)
+    np.testing.assert_allclose(found["gap"].sum(), gap, rtol=1e-9)
+
+
+def test_a_chain_that_sees_further_is_nearer_and_at_last_exact():
+    table = posterior_explorer(reaches=(0, 2, 8)).table
+    gaps = [
+        table.evaluate(dict(family=family, snr=1, latent=2))["gap"].sum()
+        for family in ("filter", "2 ahead", "8 ahead")
+    ]
+    assert gaps[0] > 2 * gaps[1] > 0 and abs(gaps[2]) < 1e-12
+    one = table.evaluate(dict(family="diagonal hints", snr=1, latent=1))
+    assert abs(one["gap"].sum()) < 1e-12, "one latent entry has no other diagonal"
+    assert table.evaluate(dict(family="diagonal hints", snr=1, latent=2))["gap"].sum() > 0.01
+
+
+def test_the_gap_of_a_posterior_is_said_in_nats():
+    table = posterior_explorer().table
+    ones = np.ones(4)
+    arrays = dict(gap=np.array([0.5, 0.25, 0, 0]), sd=0.5 * ones, exact_sd=ones)
+    assert table.sentence(dict(family="filter", snr=0.1, latent=1), arrays) == (
+        "With 1 latent entry at SNR 0.1, the filter is 0.188 nats per step from the exact "
+        "posterior (0.750 nats in all), and its band is 50 percent as wide."
+    )
+
+
+@pytest.mark.parametrize(("start", "length"), [(3, 2), (5, 4), (1, 0)])
+def test_a_window_is_missing_to_inference(start, length):
+    found = mask_explorer(start=start, length=length)._arrays()
+    model, film = turning(48), FILM.reshape(6, 48).copy()
+    film[start - 1 : start - 1 + length] = np.nan
+    smoother = avfkit.KalmanSmoother()
+    keys = jr.split(jr.key(4), 200)
+    zs = jax.vmap(lambda key: smoother.infer(model, film, key=key).z)(keys)
+    read = READOUT[0] + np.asarray(zs) @ READOUT[1:]
+    np.testing.assert_allclose(found["mean"], read.mean(0), rtol=1e-9, atol=1e-12)
+    low, high = np.quantile(read[..., 0], (0.05, 0.95), axis=0)
+    np.testing.assert_allclose(found["low"], low, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found["high"], high, rtol=1e-9, atol=1e-12)
+    inside = slice(start - 1, start - 1 + length)
+    np.testing.assert_allclose(found["paths"][:, inside], read[:5, inside], rtol=1e-9, atol=1e-12)
+    frames = 0.5 + np.asarray(zs[:32]).mean(0) @ np.asarray(model.emission.matrix).T
+    np.testing.assert_allclose(found["frames"], frames, rtol=1e-9, atol=1e-12)
+
+
+def test_what_is_hidden_is_judged_by_itself():
+    table = mask_explorer().table
+    truth = np.stack([np.arange(6.0), np.zeros(6)], -1)
+    off = np.array([1.0, 1.0, 3.0, 5.0, 1.0, 1.0])
+    arrays = {
+        "truth": truth,
+        "mean": truth + off[:, None],
+        "low": truth[:, 0] + off - 3.5,
+        "high": truth[:, 0] + off + 0.5,
+    }
+    assert table.sentence(dict(start=3, length=2), arrays) == (
+        "Steps 3 to 4 are hidden: the angle is off by 4.12 rad in root mean square, and its 90 % "
+        "band, 4.00 rad wide on average, holds it at 50 % of these steps; elsewhere it is off by "
+        "1.00 rad."
+    )
+    assert table.sentence(dict(start=3, length=0), arrays) == (
+        "Nothing is hidden: the angle is off by 2.52 rad in root mean square, and its 90 % band, "
+        "4.00 rad wide on average, holds it at 83 % of the steps."
+    )
+    words = table.sentence(dict(start=5, length=4), arrays)
+    assert words.startswith("Steps 5 to 6 are hidden: the angle is off by 1.00 rad in root mean")
 
 
 def test_a_page_has_the_same_arrays_rounded(explorer):
@@ -218,6 +327,9 @@ def test_a_table_too_heavy_for_a_page_is_refused(monkeypatch):
         (lambda: iteration_explorer(num_samples=3), "num_samples must be one of 1, 2, 4, found 3"),
         (lambda: iteration_explorer(step=2), "step must be one of 3 to 12, found 2"),
         (lambda: film_explorer(step=7), "step must be one of 1 to 6, found 7"),
+        (lambda: posterior_explorer(snr=2), "snr must be one of 0.1, 1, found 2.0"),
+        (lambda: mask_explorer(start=2), "start must be one of 1, 3, 5, found 2"),
+        (lambda: mask_explorer(length=6), "length must be one of 0, 2, 4, found 6"),
     ],
 )
 def test_values_that_are_not_offered_are_refused(make, message):
@@ -240,6 +352,18 @@ def test_values_that_are_not_offered_are_refused(make, message):
             lambda: iteration_explorer(window=(5, 11)),
             "window is (5, 11); expected the first step, counted from 1, and a number of steps, "
             "within the 14 steps of xs.",
+        ),
+        (
+            lambda: PosteriorExplorer(sizes=((3, 2),)),
+            "sizes is ((3, 2),); expected pairs of latent and at least as many observed entries.",
+        ),
+        (
+            lambda: posterior_explorer(snrs=(0, 1)),
+            "snrs is (0, 1); expected positive ratios.",
+        ),
+        (
+            lambda: posterior_explorer(reaches=(-1,)),
+            "reaches is (-1,); expected numbers of steps from 0.",
         ),
         (
             lambda: IterationExplorer(
@@ -280,6 +404,30 @@ def test_values_that_are_not_offered_are_refused(make, message):
             ),
             "max_iterations is 2, but a DirectFilter does not iterate; expected None.",
         ),
+        (
+            lambda: mask_explorer(shape=(8, 8)),
+            "shape is (8, 8); expected 48 pixels, model's obs_size.",
+        ),
+        (
+            lambda: mask_explorer(truth=TRUTH[:5]),
+            "truth has shape (5, 2); expected (6, 2).",
+        ),
+        (
+            lambda: mask_explorer(readout=READOUT[:2]),
+            "readout has shape (2, 2); expected (3, 2).",
+        ),
+        (
+            lambda: mask_explorer(clean=FILM),
+            "clean has shape (6, 8, 6); expected (6, 48).",
+        ),
+        (
+            lambda: mask_explorer(starts=(0, 1)),
+            "starts is (0, 1); expected steps from 1 to 6.",
+        ),
+        (
+            lambda: mask_explorer(lengths=(0, 6)),
+            "lengths is (0, 6); expected from 0 to 5 hidden steps.",
+        ),
     ],
 )
 def test_bad_arguments_are_named(make, message):
@@ -295,3 +443,16 @@ def test_iterations_need_a_filter_that_iterates():
     )
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
         IterationExplorer(model, inference, XS, max_iterations=2, key=jr.key(0))
+
+
+def test_frames_must_depend_on_the_latent_only():
+    model, inference = pair(48, GaussianHead)
+    message = (
+        "model is a VRNN; expected one whose likelihood is a function of z_t alone, a subclass of "
+        "AbstractMarkovModel."
+    )
+    film = FILM.reshape(6, 48)
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        MaskExplorer(
+            model, inference, film, TRUTH, READOUT, shape=(8, 6), clean=film, key=jr.key(0)
+        )

@@ -10,6 +10,9 @@ from ._figures import explorer_arrays as explorer_arrays
 from ._figures import summary as summary
 from ._film import FilmExplorer as FilmExplorer
 from ._iterations import IterationExplorer as IterationExplorer
+from ._mask import MaskExplorer as MaskExplorer
+from ._posterior import PosteriorExplorer as PosteriorExplorer
 from ._roll import RollExplorer as RollExplorer
 from ._roll_table import roll_masks as roll_masks
+from ._scan import ScanExplorer as ScanExplorer
 from ._table import table_html as table_html

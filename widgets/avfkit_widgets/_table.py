@@ -218,10 +218,11 @@ def _control(slider: Slider) -> str:
     )
 
 
+_AREAS = ("hidden", "chance", "heard", "missed", "band", "scan-done", "scan-open", "scan-fresh")
+
+
 def _key(mark: str, meaning: str) -> str:
-    shape = (
-        "M0 2H26V10H0Z" if mark.startswith(("hidden", "chance", "heard", "missed")) else "M0 6H26"
-    )
+    shape = "M0 2H26V10H0Z" if mark.startswith(_AREAS) else "M0 6H26"
     return (
         f'<li><svg aria-hidden="true" viewBox="0 0 26 12"><path class="avf-{mark}" d="{shape}"/>'
         f"</svg><span>{meaning}</span></li>"

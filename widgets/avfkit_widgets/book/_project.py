@@ -15,6 +15,7 @@ _SOURCES = (
     ("widgets", "*.css"),
     ("widgets", "*.html"),
     ("results", "*.json"),
+    ("benchmarks", "*.json"),
 )
 
 PAGE_ONLY: tuple[str, ...] = ("book.css", "figure.js", "mathjax")
@@ -44,8 +45,9 @@ def library_hash(root: Path) -> str:
     """Fingerprint everything, apart from a chapter's own code, that its numbers depend on.
 
     These are the Python sources of `avfkit/` and `widgets/`, the front end that widgets inline,
-    `results/**/*.json`, `constraints.txt`, and the installed versions of Python and of the
-    numerical packages. The files of `PAGE_ONLY` are not among them: no cell sees them.
+    `results/**/*.json`, `benchmarks/**/*.json`, `constraints.txt`, and the installed versions of
+    Python and of the numerical packages. The files of `PAGE_ONLY` are not among them: no cell sees
+    them.
 
     Args:
         root: the project's root.

@@ -51,8 +51,16 @@ class ExplorerView {
     this.find("button").addEventListener("click", () => this.change(this.setup.values));
   }
 
+  // Where some controls end depends on others (KIND.ends): what lies beyond is moved there.
+  within(moved) {
+    const values = { ...this.values, ...moved };
+    const ends = Object.entries(KIND.ends?.(this.setup, values) ?? {});
+    return { ...moved, ...Object.fromEntries(ends.filter(([name, end]) => values[name] > end)) };
+  }
+
   // Adopt values that a control or a link moved, and ask for their picture.
-  change(moved) {
+  change(wanted) {
+    const moved = this.within(wanted);
     Object.assign(this.values, moved);
     Object.assign(this.moved, moved);
     this.showValues();
@@ -92,9 +100,11 @@ class ExplorerView {
   }
 
   showValues() {
+    const ends = KIND.ends?.(this.setup, this.values) ?? {};
     for (const [name, control] of Object.entries(this.controls)) {
       const value = this.values[name];
       const input = this.find(`[data-name=${name}]`);
+      if (name in ends) input.max = control.write(ends[name]);
       if (control.read(input.value) !== value) input.value = control.write(value);
       input.setAttribute("aria-valuetext", control.spoken(value));
       input.parentElement.querySelector("output").textContent = control.shown(value);

@@ -44,6 +44,7 @@ const KIND = {
   fragment: PAINTER.fragment,
   prepare: prepareTable,
   controls: tableControls,
+  ends: PAINTER.ends,
   read: readTableQuery,
   write: (values) => String(new URLSearchParams(values)),
   compute: lookUp,

@@ -1,0 +1,210 @@
+"""How long a training iteration of the structured VAE and of its rivals takes, against T.
+
+Figure 3 of Zhao and Linderman (2023): a batch of ten sequences of a linear dynamical system, D = 3,
+N = 5, RNNs of size 10, a kernel of 10. On a Tesla T4 they find the SVAE with a parallel scan almost
+ten times as fast as the fastest RNN. The same is run here on whatever device JAX has, and the SVAE
+also with its sequential walk. Run from the repository's root, on a CPU (minutes, most of them
+compiling) and on a GPU (after `pip install "jax[cuda12]"`):
+
+    python benchmarks/svae_iteration.py
+    python benchmarks/svae_iteration.py --rounds 30 --lengths 100 200 500 1000 2000 5000 10000
+
+An iteration is the free energy of the batch along one sampled path, its gradient, and Adam. The
+competitors take turns. Compiling is timed apart, and nothing is read from a compilation cache.
+
+Writes `benchmarks/results/svae_iteration_cpu.json` (or `_gpu`, `_tpu`: JAX's default backend).
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+from measure import cores, interleaved, provenance, ratio, summary, write
+
+import avfkit
+from avfkit import kalman, nn, train
+
+LATENT, OBS, HIDDEN, KERNEL, BATCH = 3, 5, 10, 10, 10
+BASE = "svae-sequential"
+
+
+class Batch(eqx.Module):
+    """What `batch_loss` reads."""
+
+    x: jax.Array
+    observed: jax.Array
+
+
+class WalkedPath(avfkit.AbstractPath):
+    """A linear-Gaussian chain of conditionals that is walked by a method of our choice."""
+
+    chain: kalman.Conditionals
+    method: str = eqx.field(static=True)
+
+    def sample(self, *, key: jax.Array) -> jax.Array:
+        """One exact joint draw."""
+        return kalman.sample(self.chain, key=key, method=self.method)
+
+    def conditionals(self, zs: jax.Array) -> avfkit.AbstractGaussian:
+        """As of `GaussMarkov`: without a loop."""
+        return avfkit.GaussMarkov(self.chain).conditionals(zs)
+
+    def until(self, inside: jax.Array, model: avfkit.AbstractModel) -> "WalkedPath":
+        """Itself: no sequence here is padded."""
+        del inside, model
+        return self
+
+    def divergence(self, model: avfkit.AbstractModel) -> jax.Array:
+        """In closed form."""
+        assert isinstance(model, avfkit.AbstractLatentLDS)
+        return kalman.divergence(self.chain, model.chain, method=self.method)
+
+
+class Walked(avfkit.AbstractSmoother):
+    """The structured VAE's posterior, its messages passed by a method of our choice."""
+
+    inner: avfkit.StructuredSmoother
+    method: str = eqx.field(static=True)
+
+    def path(
+        self, model: avfkit.AbstractModel, xs: jax.Array, observed: jax.Array
+    ) -> avfkit.AbstractPath:
+        """The chain of conditionals of prior times potentials."""
+        potentials = self.inner.potentials(model, xs, observed)
+        assert isinstance(model, avfkit.AbstractLatentLDS)
+        return WalkedPath(
+            kalman.conditionals(model.chain, potentials, method=self.method), self.method
+        )
+
+
+def make_model(*, key: jax.Array) -> avfkit.LDS:
+    """The generative model, the same for all: its emission is linear."""
+    dynamics_key, emission_key = jr.split(key)
+    matrix = jr.normal(emission_key, (OBS, LATENT)) / LATENT**0.5
+    emission = nn.LinearGaussian(matrix, jnp.zeros(OBS), jnp.zeros(OBS))
+    return avfkit.LDS.create(nn.FreeDynamics.rotation(LATENT, key=dynamics_key), emission=emission)
+
+
+def svae(method: str, *, key: jax.Array) -> avfkit.AbstractInference:
+    """The structured posterior, one way or the other."""
+    net = nn.Conditional(OBS, LATENT, head=nn.FullGaussianHead, width=20, depth=0, key=key)
+    return Walked(avfkit.StructuredSmoother(net), method)
+
+
+def rival(trunk: Callable, head: Callable, *, key: jax.Array) -> avfkit.AbstractInference:
+    """A network that reads the sequence, and a head that gives a path."""
+    trunk_key, head_key = jr.split(key)
+    reader = trunk(OBS, HIDDEN, key=trunk_key)
+    return avfkit.AmortizedSmoother(reader, head(reader.out_size, LATENT, key=head_key))
+
+
+def nonlinear(in_size: int, latent: int, *, key: jax.Array) -> avfkit.NonlinearHead:
+    """A GRU along the path, of the same size as those of the trunk."""
+    return avfkit.NonlinearHead(in_size, latent, hidden_size=HIDDEN, key=key)
+
+
+def convolutions(in_size: int, hidden: int, *, key: jax.Array) -> nn.TemporalCNN:
+    """Convolutions over time, of the kernel of Figure 3."""
+    return nn.TemporalCNN(in_size, hidden, kernel=KERNEL, key=key)
+
+
+METHODS: dict[str, Callable[..., avfkit.AbstractInference]] = {
+    BASE: lambda key: svae("sequential", key=key),
+    "svae-parallel": lambda key: svae("parallel", key=key),
+    "rnn-mf": lambda key: rival(nn.BidirectionalRNN, avfkit.FactorisedHead, key=key),
+    "rnn-ar-l": lambda key: rival(nn.BidirectionalRNN, avfkit.LinearHead, key=key),
+    "rnn-ar-nl": lambda key: rival(nn.BidirectionalRNN, nonlinear, key=key),
+    "cnn-ar-l": lambda key: rival(convolutions, avfkit.LinearHead, key=key),
+}
+
+
+def make_iteration(name: str, length: int) -> tuple[Callable[[], None], dict[str, float]]:
+    """One training iteration, compiled, and how long that took in seconds."""
+    model_key, inference_key, data_key, key = jr.split(jr.key(0), 4)
+    tree = (make_model(key=model_key), METHODS[name](key=inference_key))
+    batch = Batch(jr.normal(data_key, (BATCH, length, OBS)), jnp.ones((BATCH, length), bool))
+    optimizer, loss = optax.adam(1e-3), train.batch_loss(avfkit.free_energy)
+
+    @eqx.filter_jit(donate="all-except-first")
+    def advance(inputs: tuple, state: tuple) -> tuple:
+        batch, key = inputs
+        tree, opt_state = state
+        grads = eqx.filter_grad(lambda tree: loss(tree, batch, key=key, step=jnp.array(0))[0])(tree)
+        updates, opt_state = optimizer.update(grads, opt_state)
+        return eqx.apply_updates(tree, updates), opt_state
+
+    started = (tree, optimizer.init(eqx.filter(tree, eqx.is_inexact_array)))
+    own = jax.tree.map(lambda a: jnp.array(a, copy=True) if eqx.is_array(a) else a, started)
+    state = [own]  # donated, so no two of its arrays may be one
+    began, cpu = time.perf_counter(), time.process_time()
+    lowered = advance.lower((batch, key), state[0])
+    traced = time.perf_counter()
+    compiled = lowered.compile()
+    ended, cpu = time.perf_counter(), time.process_time() - cpu
+    seconds = {"trace": traced - began, "compile": ended - traced, "processor": cpu}
+
+    def work() -> None:
+        state[0] = jax.block_until_ready(compiled((batch, key), state[0]))
+
+    return work, {part: round(value, 2) for part, value in seconds.items()}
+
+
+def measure(names: list[str], length: int, rounds: int) -> dict[str, Any]:
+    """Compile the competitors for one length, and let them take turns."""
+    works, result = {}, {}
+    for name in names:
+        works[name], seconds = make_iteration(name, length)
+        result[name] = {"compile_s": seconds}
+        print(f"T = {length:6} {name:16} compiled {seconds}", flush=True)
+    times = interleaved(works, rounds)
+    for name, found in times.items():
+        for clock, each in found.items():
+            result[name][clock] = summary(each, digits=2)
+            if BASE in times:
+                result[name][f"{clock}_over_{BASE}"] = ratio(each, times[BASE][clock])
+    return result
+
+
+def exponent(lengths: dict[str, Any], name: str, clock: str) -> float:
+    """The p of time ~ T^p between the shortest and the longest sequences."""
+    first, last = min(lengths, key=int), max(lengths, key=int)
+    grown = lengths[last][name][clock]["median_ms"] / lengths[first][name][clock]["median_ms"]
+    return round(math.log(grown) / math.log(int(last) / int(first)), 2)
+
+
+def main() -> None:
+    """Measure all lengths and write after each, so that what is interrupted is not lost."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lengths", type=int, nargs="+", default=[100, 200, 500, 1000, 2000])
+    parser.add_argument("--rounds", type=int, default=10, help="turns of each competitor")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    arguments = parser.parse_args()
+    jax.config.update("jax_enable_compilation_cache", False)
+    result: dict[str, Any] = {
+        "paper": {"device": "Tesla T4", "fastest_rnn_over_svae": "almost 10"},
+        "sizes": {"batch": BATCH, "latent": LATENT, "obs": OBS, "rnn": HIDDEN, "kernel": KERNEL},
+        "rounds": arguments.rounds,
+        "cores_allowed": cores(),
+        "provenance": provenance("optax"),
+        "lengths": {},
+    }
+    lengths = result["lengths"]
+    for length in sorted(arguments.lengths):
+        lengths[str(length)] = measure(arguments.methods, length, arguments.rounds)
+        result["exponents"] = {
+            name: {clock: exponent(lengths, name, clock) for clock in ("wall", "cpu")}
+            for name in arguments.methods
+            if len(lengths) > 1
+        }
+        write(f"svae_iteration_{jax.default_backend()}", result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Members of families of posteriors on a known linear system, by `avfkit.kalman`."""
+
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from avfkit import kalman
+
+
+class Member(NamedTuple):
+    """Which member of which family.
+
+    Attributes:
+        factorised: the best posterior without links between steps.
+        diagonal: hints without links between the latent's entries.
+        reach: steps ahead of t whose observations q(z_t | z_{t-1}) knows.
+    """
+
+    factorised: Bool[Array, ""]
+    diagonal: Bool[Array, ""]
+    reach: Int[Array, ""]
+
+
+class Compared(NamedTuple):
+    """Moments of the first noiseless observation under two posteriors, and their divergence.
+
+    Attributes:
+        exact_mean: under the exact posterior.
+        exact_sd: its standard deviation.
+        mean: under the member.
+        sd: its standard deviation.
+        gap: KL(member || exact) of each step, in nats; the sum is that of the paths.
+    """
+
+    exact_mean: Float[Array, " time"]
+    exact_sd: Float[Array, " time"]
+    mean: Float[Array, " time"]
+    sd: Float[Array, " time"]
+    gap: Float[Array, " time"]
+
+
+@eqx.filter_jit
+def compare(
+    chain: kalman.Chain,
+    emission: tuple[Array, Array, Array],
+    xs: Float[Array, "time obs"],
+    member: Member,
+) -> Compared:
+    """One posterior against the exact one. The member is a value: choosing compiles nothing.
+
+    Args:
+        chain: the true chain.
+        emission: C, d and the noise variances r.
+        xs: what was observed.
+        member: the posterior.
+    """
+    hints = kalman.linear_gaussian_potentials(*emission, xs, jnp.ones(xs.shape, bool))
+    exact = kalman.conditionals(chain, hints)
+    said = jax.tree.map(partial(jnp.where, member.diagonal), _diagonal(hints), hints)
+    ahead, alone = _looking_ahead(chain, said, member.reach), _factorised(chain, hints, exact)
+    path = jax.tree.map(partial(jnp.where, member.factorised), alone, ahead)
+    row, shift = emission[0][0], emission[1][0]
+
+    def seen(posterior: kalman.Conditionals) -> tuple[Array, Array]:
+        mean, cov, _ = kalman.marginals(posterior)
+        return mean @ row + shift, jnp.sqrt(jnp.einsum("i,tij,j->t", row, cov, row))
+
+    return Compared(*seen(exact), *seen(path), kalman.divergence(path, exact))
+
+
+def _looking_ahead(
+    chain: kalman.Chain, hints: kalman.Potentials, reach: Int[Array, ""]
+) -> kalman.Conditionals:
+    """q(z_t | z_{t-1}) from the hints of steps t to t + reach."""
+    steps = jnp.arange(len(hints.linear))
+
+    def at(t: Array) -> kalman.Conditionals:
+        near = steps <= t + reach
+        kept = jax.vmap(lambda keep, hint: jax.tree.map(lambda leaf: keep * leaf, hint))
+        found = kalman.conditionals(chain, kept(near.astype(hints.linear.dtype), hints))
+        return jax.tree.map(lambda leaf: leaf[t], found)
+
+    return jax.vmap(at)(steps)
+
+
+def _factorised(
+    chain: kalman.Chain, hints: kalman.Potentials, exact: kalman.Conditionals
+) -> kalman.Conditionals:
+    """The factorised one of least divergence: exact means, inverse blocks of the precision."""
+    steps = kalman.unrolled(chain, len(hints.linear))
+    inverse = jnp.linalg.inv(steps.noise_cov)
+    onward = jnp.einsum("tji,tjk,tkl->til", steps.dynamics, inverse, steps.dynamics)
+    onward = jnp.concatenate([onward[1:], jnp.zeros_like(onward[:1])])
+    cov = jnp.linalg.inv(inverse + onward + hints.precision)
+    return kalman.Conditionals(jnp.zeros_like(cov), kalman.marginals(exact).mean, cov)
+
+
+def _diagonal(hints: kalman.Potentials) -> kalman.Potentials:
+    """Hints with the same means and only the diagonal of the precision."""
+    mean = jnp.linalg.solve(hints.precision, hints.linear[..., None])[..., 0]
+    variance = 1.0 / jnp.diagonal(hints.precision, axis1=1, axis2=2)
+    return kalman.diagonal_potentials(mean, variance)
