@@ -91,7 +91,7 @@ class Choice:
         words += [f"--latent {self.latent}"] if self.latent else []
         words += ["--detached"] if self.detached else []
         words += [f"--steps {self.steps}"] if self.steps else []
-        words += [f"--set {text}" for text in self.settings]
+        words += [f"--set {text}".replace("--set mask=", "--mask ") for text in self.settings]
         return " ".join(["avfkit train", preset.name, *words])
 
 
@@ -129,7 +129,7 @@ def train(
         recipe,
         folder=folder,
         seed=choice.seed,
-        name=f"{preset.title}, {_words(known)}",
+        name=f"{preset.title}, {_words(known)}" + (", windows hidden" if recipe.mask else ""),
         command=choice.command(preset),
         hyperparameters=known,
         paths=1 if choice.inference in ITERATIVE else choice.samples,

@@ -138,3 +138,10 @@ def test_runs_that_differ_by_window_or_latent_have_folders_of_their_own():
     assert name(latent=preset.latent) == name()
     assert name(0.4) == "runs/pendulum-small/svae-0-0-mask0.4"
     assert name(0.4, latent=5, seed=2) == "runs/pendulum-small/svae-0-2-latent5-mask0.4"
+
+
+def test_a_window_is_in_the_command():
+    preset = PRESETS["pendulum-small"]
+    chosen = Choice("svae", settings=("mask=0.4", "clip=10"))
+    expected = "avfkit train pendulum-small --inference svae --samples 1 --seed 0"
+    assert chosen.command(preset) == f"{expected} --mask 0.4 --set clip=10"
