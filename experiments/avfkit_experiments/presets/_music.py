@@ -26,7 +26,7 @@ _BATCH, _EPOCHS_ANNEALED = 16, 50
 _GATE_BIAS = -3.4
 _LEARNED_STEP = {"rule": learned_step, "normalise_mean": True, "gate_bias": _GATE_BIAS}
 
-# Of gradients alone the small update network of the two sets of long, varied pieces learned so little
+# Of gradients alone a small update network learned so little on the two sets of long, varied pieces
 # that AVF stayed behind a Markov chain of the keys.
 _READS_X = {"rule": learned_step, "encode_observation": True}
 
