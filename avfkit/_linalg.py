@@ -2,8 +2,9 @@
 
 A latent has a handful of entries, and a batch has thousands of latents: each step below is one
 product over the whole batch (`_lanes`), where LAPACK would be called for each matrix; derivatives,
-forward and reverse, are solves again. There is a second reason. On few cores two batched LAPACK calls at a time can wait for each other for ever: each
-blocks a thread of XLA's pool until the pool has done its batch (seen with JAX 0.10.2 on 2 cores).
+forward and reverse, are solves again. There is a second reason. On few cores two batched LAPACK
+calls at a time can wait for each other for ever: each blocks a thread of XLA's pool until the pool
+has done its batch (seen with JAX 0.10.2 on 2 cores).
 """
 
 from functools import partial

@@ -79,7 +79,7 @@ class BidirectionalRNN(eqx.Module):
         inside = jnp.ones(len(xs), bool) if inside is None else inside
         cells = jax.tree.map(lambda *leaves: jnp.stack(leaves), self.forward, self.backward)
         both = jnp.stack([inputs, inputs[::-1]])
-        read = jnp.einsum("dgi,dti->tdg", cells.weight_ih, both) + cells.bias
+        read = jax.vmap(lambda cell, x: x @ cell.weight_ih.T + cell.bias, out_axes=1)(cells, both)
         reached = jnp.stack([jnp.ones_like(inside), inside[::-1]], axis=1)
 
         def step(hidden: Array, given: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -99,7 +99,7 @@ def _turned(
     reset, keep, new = jnp.split(read, 3)
     reset_, keep_, new_ = jnp.split(cell.weight_hh @ hidden, 3)
     keep = jax.nn.sigmoid(keep + keep_)
-    new = jnp.tanh(new + jax.nn.sigmoid(reset + reset_) * (new_ + cell.bias_n))
+    new = jnp.tanh(new + jax.nn.sigmoid(reset + reset_) * (new_ + jnp.asarray(cell.bias_n)))
     return new + keep * (hidden - new)
 
 
