@@ -128,13 +128,15 @@ class IterativeFilter(AbstractFilter):
             if isinstance(rule, AbstractAmortizedUpdate):
                 reading = rule.read(estimate, gradient, fixed)
                 proposal, products = rule.propose(reading)
+                kept = (reading, products)
             else:
                 proposal, memory = rule.update(estimate, gradient, memory, fixed)
+                kept = None
             improving = jnp.array(True) if self.stop_after is None else index < self.stop_after
             improved = select(improving, fix(proposal), estimate)
             energy, following = self._evaluate(fixed, improved, iteration_key)
-            if isinstance(rule, AbstractAmortizedUpdate):
-                lesson = Lessons(reading, products, following, improving)
+            if kept is not None:
+                lesson = Lessons(*kept, following, improving)
                 return (improved, following, memory), (energy, lesson)
             inner = jnp.where(improving, _product(following, proposal), 0.0)
             return (improved, following, memory), (_with_gradient(energy, inner), None)
