@@ -26,10 +26,6 @@ _BATCH, _EPOCHS_ANNEALED = 16, 50
 _GATE_BIAS = -3.4
 _LEARNED_STEP = {"rule": learned_step, "normalise_mean": True, "gate_bias": _GATE_BIAS}
 
-# Of gradients alone a small update network learned so little on the two sets of long, varied pieces
-# that AVF stayed behind a Markov chain of the keys.
-_READS_X = {"rule": learned_step, "encode_observation": True}
-
 
 def srnn_jsb(*, small: bool = False) -> Preset:
     """SRNN on the JSB Chorales; AVF with five iterations."""
@@ -43,13 +39,12 @@ def srnn_nottingham(*, small: bool = False) -> Preset:
 
 def srnn_musedata(*, small: bool = False) -> Preset:
     """SRNN on MuseData."""
-    return _srnn("musedata", "MuseData", 524, small, update=_READS_X if small else None)
+    return _srnn("musedata", "MuseData", 524, small)
 
 
 def srnn_piano_midi(*, small: bool = False) -> Preset:
     """SRNN on Piano-midi.de."""
-    update = _READS_X if small else _LEARNED_STEP
-    return _srnn("piano-midi", "Piano-midi.de", 87, small, update=update)
+    return _srnn("piano-midi", "Piano-midi.de", 87, small, update=_LEARNED_STEP)
 
 
 def vrnn_jsb(*, small: bool = False) -> Preset:
@@ -103,7 +98,6 @@ def _srnn(
     """The AVF authors' form: no embedding of x, no z_{t-1} in q, one trunk for both parameters."""
     hidden, latent, width = (100, 32, 100) if small else (300, 100, 500)
     shrunk = "; 100 hidden units, 32 latents and an update network of 256 units" if small else ""
-    shrunk += "; AVF also reads x_t" if update is _READS_X else ""
     return Preset(
         name=f"srnn-{name}{'-small' if small else ''}",
         title=f"SRNN{', small' if small else ''}, {title}",
