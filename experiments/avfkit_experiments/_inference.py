@@ -15,7 +15,7 @@ from avfkit import AbstractInference, AbstractModel
 from ._preset import Preset
 
 FILTERS = ("own", "avf", "vfem")
-SMOOTHERS = ("svae", "rnn-mf", "rnn-ar-l", "rnn-ar-nl", "cnn-ar-l", "kalman")
+SMOOTHERS = ("svae", "svae-filter", "rnn-mf", "rnn-ar-l", "rnn-ar-nl", "cnn-ar-l", "kalman")
 INFERENCES = (*FILTERS, *SMOOTHERS)
 ITERATIVE = ("avf", "vfem")
 

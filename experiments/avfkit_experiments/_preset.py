@@ -33,7 +33,8 @@ class Preset:
         changes: for each inference ("own", "avf", "vfem"), settings of the recipe that differ.
         iterations: K of "avf" and "vfem", unless told otherwise.
         vfem_rate: the learning rate of variational filtering EM's Adam in the E-step.
-        smoothers: `smoother(model, key=key)` makes a method that sees the whole sequence, by name.
+        smoothers: `smoother(model, key=key)` makes a method that sees the whole sequence, by name;
+            and the causal structured posterior, "svae-filter".
         baselines: trivial models of the data, by name.
         measure: `measure(tree, splits, test)` adds what this experiment is about to the report of
             the test part; the tree is the trained (model, inference).
@@ -41,7 +42,7 @@ class Preset:
         window: of the data set: what the likelihood, which gives probabilities, integrates over.
         rate: samples of a wave, or frames of a film, per second, as the data set has them; `None`
             for music.
-        prepare: `prepare(model, train)` sets initial weights from the training part.
+        prepare: `prepare((model, inference), train)` sets initial weights from the training part.
     """
 
     name: str
@@ -63,7 +64,7 @@ class Preset:
     latent: int | None = None
     window: float | None = None
     rate: float | None = None
-    prepare: Callable[[Any, Dataset], AbstractModel] | None = None
+    prepare: Callable[[tuple, Dataset], tuple] | None = None
 
     def recipe_for(self, inference: str) -> Recipe:
         """The recipe with what this inference method changes in it."""

@@ -10,6 +10,7 @@ import avfkit
 from avfkit import train as training
 from avfkit.data import Splits
 
+from ._clock import Clock
 from ._crops import crops
 from ._keys import key_of
 from ._loss import learner, trained
@@ -68,7 +69,9 @@ def run(
     folder, facts = Path(folder), _facts(splits)
     known = dict(hyperparameters or {})
     identity = {**known, "paths": paths, "seed": seed, "data": facts["sha256"]}
-    fitted = _fit(tree, splits, recipe, identity, folder=folder, progress=progress)
+    clock = Clock()
+    options = {"clock": clock, "folder": folder, "progress": progress}
+    fitted = _fit(tree, splits, recipe, identity, **options)
     best = trained(fitted.tree)
     training.save(folder / "weights.avfkit", best, hyperparameters=known)
     began = time.perf_counter()
@@ -76,6 +79,7 @@ def run(
     evaluation = time.perf_counter() - began
     seconds = {"training": fitted.history[-1]["seconds"], "evaluation": evaluation}
     result |= _training(fitted, recipe)
+    result["processor_seconds_per_step"] = clock.seconds_per_step(recipe.validate_every)
     result["provenance"] = provenance(command, seed, seconds) | {"data": facts}
     write_json(folder / "result.json", result)
     return Outcome(result, best)
@@ -86,6 +90,8 @@ def _fit(
     splits: Splits,
     recipe: Recipe,
     identity: Mapping[str, Any],
+    *,
+    clock: Clock,
     **options: Any,
 ) -> training.Fit:
     settings = asdict(recipe)
@@ -105,7 +111,7 @@ def _fit(
         num_steps=recipe.steps,
         key=key_of("training", identity["seed"]),
         hyperparameters={**identity, "recipe": settings},
-        validate=validate,
+        validate=clock.around(validate),
         validate_every=recipe.validate_every,
         patience=recipe.patience or None,
         checkpoint_every=recipe.validate_every,

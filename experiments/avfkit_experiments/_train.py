@@ -21,7 +21,8 @@ from ._scores import report, score
 _TOLERANCE = 1e-3  # of the width of a level: 0.2 nats in a step of 200 samples
 _WORDS = {
     **{"own": "own filter", "avf": "AVF", "vfem": "VF-EM"},
-    **{"svae": "structured posterior", "kalman": "exact posterior"},
+    **{"svae": "structured posterior", "svae-filter": "causal structured posterior"},
+    **{"kalman": "exact posterior"},
 }
 
 
@@ -30,7 +31,7 @@ class Choice:
     """What one chooses about a run of a preset.
 
     Attributes:
-        inference: "own", "avf", "vfem" or a smoother of the preset.
+        inference: "own", "avf", "vfem" or one of the smoothers of the preset.
         iterations: K of "avf" and "vfem"; by default the preset's.
         samples: for "avf" and "vfem" those of the E-step's expectation; for the others sampled
             paths of each sequence in a training step.
@@ -118,12 +119,12 @@ def train(
     """
     known = choice.of(preset)
     recipe = _recipe(preset, choice)
-    model, inference = build(preset, known)
-    splits = _checked(preset, model, preset.load(data))
+    tree = build(preset, known)
+    splits = _checked(preset, tree[0], preset.load(data))
     if preset.prepare is not None:
-        model = preset.prepare(model, splits.train)
+        tree = preset.prepare(tree, splits.train)
     return run(
-        (model, inference),
+        tree,
         splits,
         recipe,
         folder=folder,

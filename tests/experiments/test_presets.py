@@ -100,6 +100,6 @@ def test_moving_digits_have_the_rate_of_their_data():
 def test_keys_start_at_their_frequencies(name):
     rolls = np.random.default_rng(0).uniform(size=(2, 9, 88)) < 0.3
     train, preset = Dataset("rolls", tuple(rolls)), PRESETS[name]
-    model = preset.prepare(preset.model(key=random.key(0)), train)
+    model, _ = preset.prepare((preset.model(key=random.key(0)), None), train)
     bias = model.likelihood_net.head.linear.bias
     np.testing.assert_allclose(expit(bias), (rolls.sum((0, 1)) + 1) / (18 + 2), rtol=1e-12)

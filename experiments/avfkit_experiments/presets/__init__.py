@@ -14,13 +14,14 @@ says; learning rates are constant unless a preset says otherwise.
 from collections.abc import Mapping
 
 from .._preset import Preset
-from ._linear import NOISES, SIZES
+from ._linear import LARGE, NOISES, SIZES
 from ._linear import linear as linear
 from ._music import srnn_jsb as srnn_jsb
 from ._music import srnn_musedata as srnn_musedata
 from ._music import srnn_nottingham as srnn_nottingham
 from ._music import srnn_piano_midi as srnn_piano_midi
 from ._music import vrnn_jsb as vrnn_jsb
+from ._neural import lds_mlp as lds_mlp
 from ._pendulum import pendulum as pendulum
 from ._speech import srnn_timit as srnn_timit
 from ._speech import srnn_timit_sample as srnn_timit_sample
@@ -46,13 +47,17 @@ _OPEN = (
     *(vrnn_jsb, svg_films, svg_moving_digits),
 )
 
-_LINEAR = (linear(*sizes, *noise) for sizes in SIZES for noise in NOISES)
+_LINEAR = (
+    *(linear(*sizes, *noise) for sizes in SIZES for noise in NOISES),
+    *(linear(*sizes, *NOISES[1]) for sizes in LARGE),
+)
 
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset
     for preset in (
         *(make(small=small) for small in (False, True) for make in (*_PAPER, *_OPEN)),
         *_LINEAR,
+        lds_mlp(),
     )
 }
 """Every preset by its name."""

@@ -154,12 +154,12 @@ def _own(
     return avfkit.DirectFilter.create(model, width=width, depth=1, **options, key=key)
 
 
-def _output_bias(model: Any, train: Dataset) -> Any:
+def _output_bias(tree: tuple, train: Dataset) -> tuple:
     """The likelihood's output biased to the frequencies of the keys."""
     frequency = data.bernoulli_frequencies(train)
     logits = np.log(frequency / (1.0 - frequency))
     return eqx.tree_at(
-        lambda m: m.likelihood_net.head.linear.bias,
-        model,
+        lambda pair: pair[0].likelihood_net.head.linear.bias,
+        tree,
         replace_fn=lambda bias: jnp.asarray(logits, bias.dtype),
     )
