@@ -37,11 +37,12 @@ class Walk(NamedTuple):
     heard: Augmented
 
 
-def conditioned_backwards(steps: Conditionals, potentials: Potentials) -> Conditionals:
-    """The posterior conditionals, by one loop from the last step to the first."""
+def walked_backwards(steps: Conditionals, potentials: Potentials) -> tuple[Conditionals, Augmented]:
+    """The posterior conditionals, by one loop from the last step, and what each latent hears."""
     said = joined(potentials.precision, -potentials.linear)
     walk = _walk(joined(steps.dynamics, steps.bias), symmetric(steps.noise_cov), said)
-    return Conditionals(walk.path[..., :-1], walk.path[..., -1], walk.noise_cov)
+    path = Conditionals(walk.path[..., :-1], walk.path[..., -1], walk.noise_cov)
+    return path, walk.heard
 
 
 def joined(
