@@ -67,6 +67,7 @@ def scan_explorer(**changes):
 
 def posterior_explorer(**changes):
     options = dict(sizes=((1, 2), (2, 3)), snrs=(0.1, 1), reaches=(0, 2), length=9)
+    options |= dict(family="filter")
     return PosteriorExplorer(**options | changes)
 
 
