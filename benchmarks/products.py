@@ -52,7 +52,7 @@ def at_once(product: Callable, rows: int) -> Callable[[], None]:
 
 def main() -> None:
     """Measure and write the rates."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="The update network's products alone.")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each")
     rounds = parser.parse_args().rounds
     weights = [jr.normal(jr.key(2), shape) for shape in SHAPES]

@@ -24,9 +24,10 @@ def affine(
         inputs: v.
         known: the result, where it has been computed before and only its gradient is wanted.
     """
-    assert linear.bias is not None
+    bias = linear.bias
+    assert bias is not None
     if known is None:
-        return jax.lax.optimization_barrier(linear.weight @ inputs) + linear.bias
+        return jax.lax.optimization_barrier(linear.weight @ inputs) + bias
     return _known(known, linear.weight, linear.bias, inputs)
 
 
@@ -36,11 +37,12 @@ def affine_of_parts(linear: eqx.nn.Linear, *parts: Float[Array, "..."]) -> Float
     Where one part changes and another does not, as in the iterations of one step, the product with
     the other is taken once.
     """
-    assert linear.bias is not None
+    bias = linear.bias
+    assert bias is not None
     ends = [sum(map(len, parts[:index])) for index in range(1, len(parts))]
     blocks = jnp.split(linear.weight, ends, axis=1)
     products = [block @ part for block, part in zip(blocks, parts, strict=True)]
-    return sum(products[1:], products[0]) + linear.bias
+    return sum(products[1:], products[0]) + bias
 
 
 @jax.custom_jvp
