@@ -155,6 +155,18 @@ class AbstractFilter(AbstractInference):
         Returns:
             State and memory before the next step, and this step's trace (without a time axis).
         """
+        return self._advance(model, loop, x, observed, key=key, kl_weight=kl_weight)[:2]
+
+    def _advance(
+        self,
+        model: AbstractModel,
+        loop: tuple[State, Carry],
+        x: Float[Array, " obs"],
+        observed: Bool[Array, " obs"],
+        *,
+        key: Key[Array, ""],
+        kl_weight: Float[Array, ""] | float,
+    ) -> tuple[tuple[State, Carry], Trace, Float[Array, " obs"]]:
         state, carry = loop
         infer_key, draw_key, impute_key = jr.split(key, 3)
         problem = StepProblem(model, state, model.prior(state), x, observed, kl_weight)
@@ -165,7 +177,7 @@ class AbstractFilter(AbstractInference):
         likelihood = model.likelihood(state, z)
         trace = Trace(z, q, problem.prior, -likelihood.log_prob(x, observed), iterations)
         filled = self._past(impute(likelihood, x, observed, key=impute_key))
-        return (model.next(state, filled, z), carry), trace
+        return (model.next(state, filled, z), carry), trace, filled
 
     def filtered(
         self,
@@ -176,19 +188,20 @@ class AbstractFilter(AbstractInference):
         key: Key[Array, ""],
         kl_weight: Float[Array, ""] | float = 1.0,
         scan: Callable = jax.lax.scan,
-    ) -> tuple[Trace, Carry]:
+    ) -> tuple[Trace, tuple[State, Carry], Float[Array, "time obs"]]:
         """A scan of `step` from the state before the first observation.
 
         Returns:
-            The trace of the observations, which are those of `prepare`, and the filter's memory
-            after every step.
+            The trace of the observations, which are those of `prepare`; the model's state and the
+            filter's memory after every step; the observations with what was missing drawn.
         """
         weight = jnp.asarray(kl_weight, xs.dtype)
 
         def body(loop: tuple[State, Carry], inputs: tuple) -> tuple[tuple[State, Carry], tuple]:
             x, seen, step_key = inputs
-            loop, trace = self.step(model, loop, x, seen, key=step_key, kl_weight=weight)
-            return loop, (trace, loop[1])
+            options = {"key": step_key, "kl_weight": weight}
+            loop, trace, filled = self._advance(model, loop, x, seen, **options)
+            return loop, (trace, loop, filled)
 
         start = (model.init(), self.init(model))
         return scan(body, start, (xs, observed, step_keys(len(xs), key=key)))[1]

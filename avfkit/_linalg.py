@@ -1,29 +1,55 @@
 """Solves and factors of small matrices, column by column, without LAPACK.
 
 A latent has a handful of entries, and a batch has thousands of latents: each step below is one
-product over the whole batch, where LAPACK would be called for each matrix. There is a second
-reason. On few cores two batched LAPACK calls at a time can wait for each other for ever: each
-blocks a thread of XLA's pool until the pool has done its batch (seen with JAX 0.10.2 on 2 cores).
-The loops stay loops: written out they compile for longer and run no faster.
+product over the whole batch (`_lanes`), where LAPACK would be called for each matrix; derivatives,
+forward and reverse, are solves again. There is a second reason. On few cores two batched LAPACK
+calls at a time can wait for each other for ever: each blocks a thread of XLA's pool until the pool
+has done its batch (seen with JAX 0.10.2 on 2 cores).
 """
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from . import _lanes as lanes
+from ._lanes import lanes_last
+
+_substituted = lanes_last(lanes.solve_lower)
 
 
 def solve_lower(
     scale: Float[Array, "size size"], values: Float[Array, "size ..."]
 ) -> Float[Array, "size ..."]:
     """L^-1 b for a lower-triangular L: forward substitution. The upper triangle is not read."""
+    lower = jnp.tril(scale)
+    columns = values.reshape(len(scale), -1)
+    found = jax.lax.custom_linear_solve(
+        lambda x: lower @ x,
+        columns,
+        lambda _, b: _substituted(lower, b),
+        lambda _, b: jnp.flip(_substituted(jnp.flip(lower.T), jnp.flip(b, 0)), 0),
+    )
+    return found.reshape(values.shape)
 
-    def row(solved: Array, inputs: tuple[Array, Array, Array]) -> tuple[Array, None]:
-        i, weights, value = inputs
-        before = jnp.where(jnp.arange(len(weights)) < i, weights, 0.0)
-        return solved.at[i].set((value - before @ solved) / weights[i]), None
 
-    rows = (jnp.arange(len(scale)), scale, values)
-    return jax.lax.scan(row, jnp.zeros_like(values), rows)[0]
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _factor(
+    covariance: Float[Array, "size size"], least: float | None
+) -> Float[Array, "size size"]:
+    return lanes_last(partial(lanes.cholesky, least=least))(covariance)
+
+
+@_factor.defjvp
+def _factor_jvp(least: float | None, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    """L times the lower half of L^-1 dA L^-T; a column of zeros stays one."""
+    scale, (tangent,) = _factor(primals[0], least), tangents
+    empty = jnp.diag(scale) == 0.0
+    filled = scale + jnp.diag(empty.astype(scale.dtype))
+    change = solve_lower(filled, solve_lower(filled, tangent).T)
+    half = jnp.tril(change) - 0.5 * jnp.diag(jnp.diag(change))
+    return scale, scale @ half
 
 
 def cholesky(
@@ -37,20 +63,7 @@ def cholesky(
             pushed below it are lifted to it, so the factor is finite; with 0, a semidefinite
             matrix has columns of zeros in its factor.
     """
-
-    def column(scale: Array, inputs: tuple[Array, Array]) -> tuple[Array, None]:
-        j, values = inputs
-        rest = values - scale @ scale[j]
-        below = jnp.arange(len(values)) >= j
-        if least is None:
-            return scale.at[:, j].set(jnp.where(below, rest / jnp.sqrt(rest[j]), 0.0)), None
-        lifted = rest.at[j].set(jnp.where(rest[j] < least, least, rest[j]))
-        positive = lifted[j] > 0.0
-        root = jnp.sqrt(jnp.where(positive, lifted[j], 1.0))
-        return scale.at[:, j].set(jnp.where(below & positive, lifted / root, 0.0)), None
-
-    columns = (jnp.arange(len(covariance)), covariance)
-    return jax.lax.scan(column, jnp.zeros_like(covariance), columns)[0]
+    return _factor(covariance, least)
 
 
 def solve(

@@ -22,7 +22,11 @@ ROLL = (RANDOM.rand(12, 40) < 0.12).astype(float)
 FILM = np.round(RANDOM.rand(6, 8, 6) * 255) / 255
 PIXELS = RANDOM.randn(48, 2)
 TRUTH = np.round(np.cumsum(RANDOM.randn(6, 2), 0), 3)
-READOUT = np.array([[0.1, -0.2], [1.0, 0.3], [-0.4, 0.8]])
+
+
+def read(z):
+    """Two numbers of a latent of two."""
+    return np.array([0.1, -0.2]) + z @ np.array([[1.0, 0.3], [-0.4, 0.8]])
 
 
 def pair(obs, head, iterations=3):
@@ -63,6 +67,7 @@ def scan_explorer(**changes):
 
 def posterior_explorer(**changes):
     options = dict(sizes=((1, 2), (2, 3)), snrs=(0.1, 1), reaches=(0, 2), length=9)
+    options |= dict(family="filter")
     return PosteriorExplorer(**options | changes)
 
 
@@ -80,7 +85,7 @@ def turning(obs):
 def mask_explorer(**changes):
     film, smoother = FILM.reshape(6, 48), avfkit.KalmanSmoother()
     options = dict(shape=(8, 6), clean=film, starts=(1, 3, 5), lengths=(0, 2, 4), key=jr.key(4))
-    given = dict(truth=TRUTH, readout=READOUT) | changes
+    given = dict(truth=TRUTH, readout=read) | changes
     truth, readout = given.pop("truth"), given.pop("readout")
     return MaskExplorer(turning(48), smoother, film, truth, readout, **options | given)
 

@@ -14,8 +14,6 @@ never scored (here it is predicted from the initial state; `context=1` scores as
 gradients are those of a batch mean; here each sequence has its own, whatever the batch.
 """
 
-from dataclasses import replace
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -29,6 +27,7 @@ from .._trace import Trace
 from .._types import Carry, Observations, Observed
 from ._detached import fix
 from ._expectation import AbstractExpectation, MonteCarlo
+from ._replayed import Path, replayed
 from ._update import AbstractAmortizedUpdate, AbstractUpdate
 
 
@@ -89,18 +88,24 @@ class IterativeFilter(AbstractFilter):
     ) -> Trace:
         """Filter one sequence.
 
-        What an amortized update is to learn is kept while the scan searches, and its gradient taken
-        for all steps and iterations at once.
+        With an amortized update the scan only searches. What update and model are to learn is kept,
+        and its gradient taken for all steps and iterations at once.
         """
         xs, observed = prepare(model, xs, observed)
         options = {"key": key, "kl_weight": kl_weight}
         if not isinstance(self.update, AbstractAmortizedUpdate):
             return self.filtered(model, xs, observed, **options)[0]
         search = _Search(filter=fix(self))  # pyright: ignore[reportCallIssue] - a property
-        trace, lessons = search.filtered(model, xs, observed, **options)
+        trace, after, filled = search.filtered(*fix((model, xs)), observed, **options)
+        first, (following, lessons) = fix(model).init(), after
+        states = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b[:-1]]), first, following)
+        path = Path(states, filled, observed, trace.z)
+        prior, errors = replayed((trace.prior, trace.reconstruction), path, model, xs)
         seen = jnp.any(observed, axis=-1)
+        q = jax.vmap(select)(seen, trace.posterior, prior)
         lessons = eqx.tree_at(lambda l: l.counts, lessons, lessons.counts & seen[:, None])
-        return replace(trace, iterations=taught(trace.iterations, lessons, self.update))
+        iterations = taught(trace.iterations, lessons, self.update)
+        return Trace(trace.z, q, prior, errors, iterations)
 
     def search(
         self, problem: StepProblem, *, key: Key[Array, ""]
@@ -120,12 +125,18 @@ class IterativeFilter(AbstractFilter):
         def iterate(loop: tuple, inputs: tuple) -> tuple[tuple, tuple]:
             index, iteration_key = inputs
             estimate, gradient, memory = loop
-            proposal, memory = rule.update(estimate, gradient, memory, fixed)
+            if isinstance(rule, AbstractAmortizedUpdate):
+                reading = rule.read(estimate, gradient, fixed)
+                proposal, products = rule.propose(reading)
+                kept = (reading, products)
+            else:
+                proposal, memory = rule.update(estimate, gradient, memory, fixed)
+                kept = None
             improving = jnp.array(True) if self.stop_after is None else index < self.stop_after
             improved = select(improving, fix(proposal), estimate)
             energy, following = self._evaluate(fixed, improved, iteration_key)
-            if isinstance(rule, AbstractAmortizedUpdate):
-                lesson = Lessons(rule.read(estimate, gradient, fixed), following, improving)
+            if kept is not None:
+                lesson = Lessons(*kept, following, improving)
                 return (improved, following, memory), (energy, lesson)
             inner = jnp.where(improving, _product(following, proposal), 0.0)
             return (improved, following, memory), (_with_gradient(energy, inner), None)
@@ -146,11 +157,13 @@ class Lessons(eqx.Module):
 
     Attributes:
         reading: what it read.
+        products: what it kept of its computation.
         gradient: dF/dlambda at what it then proposed.
         counts: whether the proposal was taken.
     """
 
     reading: PyTree
+    products: PyTree
     gradient: AbstractGaussian
     counts: Bool[Array, "..."]
 
@@ -176,7 +189,7 @@ def _taught(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
         return energies, change
 
     def product(update: AbstractAmortizedUpdate, lesson: Lessons) -> Float[Array, ""]:
-        inner = _product(lesson.gradient, update.propose(lesson.reading))
+        inner = _product(lesson.gradient, update.propose(lesson.reading, lesson.products)[0])
         return jnp.where(lesson.counts, inner, 0.0)
 
     every = product

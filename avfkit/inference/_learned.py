@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, Key
 from .._distributions import AbstractGaussian, DiagonalGaussian
 from .._inference import StepProblem
 from .._model import AbstractModel
-from ..nn import LOG_VAR_RANGE, Highway
+from ..nn import LOG_VAR_RANGE, Highway, affine
 from ._signals import gradients, signal_sizes
 from ._update import AbstractAmortizedUpdate, Memory
 
@@ -172,16 +172,21 @@ class LearnedUpdate(AbstractAmortizedUpdate):
             inputs.append(problem.x)
         return jax.lax.stop_gradient(Reading(estimate, gradient, jnp.concatenate(inputs)))
 
-    def propose(self, reading: Reading) -> DiagonalGaussian:
-        """One call of the network (Eq. 13)."""
+    def propose(
+        self, reading: Reading, products: tuple[Array, ...] | None = None
+    ) -> tuple[DiagonalGaussian, tuple[Array, ...]]:
+        """One call of the network (Eq. 13); what its matrices made of their inputs is kept."""
         estimate, gradient = reading.estimate, reading.gradient
-        outputs = jnp.split(self.heads(self.trunk(reading.inputs)), 4)
+        *trunk, heads = (None,) if products is None else products
+        hidden, trunk = self.trunk.walk(reading.inputs, None if heads is None else tuple(trunk))
+        heads = affine(self.heads, hidden, heads)
+        outputs = jnp.split(heads, 4)
         gates = jax.nn.sigmoid(outputs[2]), jax.nn.sigmoid(outputs[3])
         mean = self.rule(estimate.mean, gradient.mean, outputs[0], gates[0])
         log_var = self.rule(estimate.log_var, gradient.log_var, outputs[1], gates[1])
         if self.normalise_mean:
             mean = layer_norm(mean)
-        return DiagonalGaussian(mean, jnp.clip(log_var, *LOG_VAR_RANGE))
+        return DiagonalGaussian(mean, jnp.clip(log_var, *LOG_VAR_RANGE)), (*trunk, heads)
 
 
 def _heads(width: int, latent: int, gate_bias: float, *, key: Key[Array, ""]) -> eqx.nn.Linear:

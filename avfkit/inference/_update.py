@@ -45,8 +45,8 @@ class AbstractUpdate(eqx.Module):
 class AbstractAmortizedUpdate(AbstractUpdate):
     """An update that is a function of what it reads: no memory, and weights to be taught.
 
-    What was read at all steps and iterations is kept, so that the weights' gradient is taken for
-    all of them at once, when the sequence has been filtered.
+    What was read and computed at all steps and iterations is kept, so that the weights' gradient is
+    taken for all of them at once, when the sequence has been filtered.
     """
 
     @abstractmethod
@@ -56,8 +56,16 @@ class AbstractAmortizedUpdate(AbstractUpdate):
         """What `propose` needs to know, detached: arrays only."""
 
     @abstractmethod
-    def propose(self, reading: PyTree) -> AbstractGaussian:
-        """The next estimate."""
+    def propose(
+        self, reading: PyTree, products: PyTree | None = None
+    ) -> tuple[AbstractGaussian, PyTree]:
+        """The next estimate, and whatever is worth keeping until its gradient is taken.
+
+        Args:
+            reading: what `read` gave.
+            products: what an earlier call with this reading kept, so as not to compute it again.
+                The gradient in the weights must not depend on whether it is given.
+        """
 
     def update(
         self,
@@ -67,7 +75,7 @@ class AbstractAmortizedUpdate(AbstractUpdate):
         problem: StepProblem,
     ) -> tuple[AbstractGaussian, Memory]:
         """Read and propose."""
-        return self.propose(self.read(estimate, gradient, problem)), memory
+        return self.propose(self.read(estimate, gradient, problem))[0], memory
 
 
 class GradientUpdate(AbstractUpdate):

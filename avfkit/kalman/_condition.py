@@ -70,6 +70,6 @@ def conditioned(
     return Conditionals(now, mean, cov), backward
 
 
-def symmetric(matrix: Float[Array, "latent latent"]) -> Float[Array, "latent latent"]:
+def symmetric(matrix: Float[Array, "*time latent latent"]) -> Float[Array, "*time latent latent"]:
     """The symmetric part: rounding never makes a covariance lopsided."""
-    return 0.5 * (matrix + matrix.T)
+    return 0.5 * (matrix + jnp.matrix_transpose(matrix))

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from ._chain import Chain, Conditionals, Markov, Potentials, unrolled
 from ._condition import symmetric, update
 from ._element import combine, element
+from ._forward import believed_forwards
 from ._method import Method, associative_scan, is_parallel
 
 Moments = tuple[Float[Array, " latent"], Float[Array, "latent latent"]]
@@ -71,12 +72,14 @@ def filter(  # noqa: A001
     if is_parallel(method, length=length, size=size):
         return _scanned(steps, potentials)
 
-    def step(moments: Moments, inputs: tuple) -> tuple[Moments, Filtered]:
-        filtered = _updated(moved(inputs[0], moments), inputs[1])
-        return (filtered.mean, filtered.cov), filtered
-
-    start = jnp.zeros_like(steps.bias[0]), jnp.zeros_like(steps.noise_cov[0])
-    return jax.lax.scan(step, start, (steps, potentials))[1]
+    predicted, updated, log_normaliser = believed_forwards(steps, potentials)
+    return Filtered(
+        updated[..., -1],
+        updated[..., :-1],
+        predicted[..., -1],
+        predicted[..., :-1],
+        log_normaliser + potentials.log_scale,
+    )
 
 
 def _scanned(steps: Conditionals, potentials: Potentials) -> Filtered:

@@ -10,8 +10,9 @@ from jaxtyping import Array, Float, Key
 from .._linalg import cholesky, solve_lower
 from ._chain import Conditionals, Markov, unrolled
 from ._condition import symmetric
-from ._filter import Moments, moved
+from ._filter import moved
 from ._method import Method, associative_scan, is_parallel
+from ._recursion import accumulated
 
 
 class Marginals(NamedTuple):
@@ -24,18 +25,13 @@ class Marginals(NamedTuple):
 
 def marginals(path: Conditionals, *, method: Method = "auto") -> Marginals:
     """The moments of every latent of a chain, and of neighbours."""
-    first = path._replace(dynamics=path.dynamics.at[0].set(0.0))
     if is_parallel(method, length=len(path.bias), size=path.bias.shape[1]):
+        first = path._replace(dynamics=path.dynamics.at[0].set(0.0))
         found = associative_scan(_composed, first)
         mean, cov = found.bias, found.noise_cov
     else:
-
-        def step(moments: Moments, now: Conditionals) -> tuple[Moments, Moments]:
-            moments = moved(now, moments)
-            return moments, moments
-
-        start = jnp.zeros_like(path.bias[0]), jnp.zeros_like(path.noise_cov[0])
-        mean, cov = jax.lax.scan(step, start, first)[1]
+        mean = accumulated((path.dynamics, None), path.bias[..., None])[..., 0]
+        cov = symmetric(accumulated((path.dynamics, path.dynamics), path.noise_cov))
     return Marginals(mean, cov, path.dynamics[1:] @ cov[:-1])
 
 
@@ -56,15 +52,11 @@ def sample(
     keys = jax.vmap(lambda t: jr.fold_in(key, t))(jnp.arange(len(path.bias)))
     noise = jax.vmap(lambda k: jr.normal(k, path.bias.shape[1:], path.bias.dtype))(keys)
     shift = path.bias + jnp.einsum("tij,tj->ti", scale, noise)
-    dynamics = path.dynamics.at[0].set(0.0)
     if is_parallel(method, length=len(shift), size=shift.shape[1]):
+        dynamics = path.dynamics.at[0].set(0.0)
         return associative_scan(_applied, (dynamics, shift))[1]
 
-    def step(z: Float[Array, " latent"], inputs: tuple) -> tuple[Array, Array]:
-        following = inputs[0] @ z + inputs[1]
-        return following, following
-
-    return jax.lax.scan(step, jnp.zeros_like(shift[0]), (dynamics, shift))[1]
+    return accumulated((path.dynamics, None), shift[..., None])[..., 0]
 
 
 def _applied(earlier: tuple[Array, Array], later: tuple[Array, Array]) -> tuple[Array, Array]:

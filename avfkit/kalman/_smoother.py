@@ -15,12 +15,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ._backward import joined, walked_backwards, whole
 from ._chain import Conditionals, Markov, Potentials, unrolled
-from ._condition import Message, conditioned
+from ._condition import conditioned
 from ._element import combine, element
 from ._filter import filter
 from ._marginals import marginals
 from ._method import Method, associative_scan, is_parallel
+from ._recursion import shifted
 
 
 class Smoothed(NamedTuple):
@@ -50,7 +52,45 @@ def log_normaliser(
 
     Arguments and errors are those of `filter`.
     """
-    return jnp.sum(filter(chain, potentials, method=method).log_likelihood)
+    length, size = potentials.linear.shape
+    if is_parallel(method, length=length, size=size):
+        return jnp.sum(filter(chain, potentials, method=method).log_likelihood)
+    return _log_normaliser(unrolled(chain, length), potentials)
+
+
+@jax.custom_jvp
+def _log_normaliser(steps: Conditionals, potentials: Potentials) -> Float[Array, ""]:
+    return jnp.sum(filter(steps, potentials, method="sequential").log_likelihood)
+
+
+@_log_normaliser.defjvp
+def _log_normaliser_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    """Expectations under the posterior.
+
+    With [J' | -h'] what a latent hears, [A' | b'] its conditional and w = h' - J'(A'z + b'),
+
+    dlog Z = E[w] . db + E[w z'] . dA + (E[w w'] - N) . dQ / 2 of each step, N = J' - J'Q'J',
+    + E[z] . dh - E[z z'] . dJ / 2 + dc of each potential.
+    """
+    (steps, potentials), (dsteps, dpotentials) = primals, tangents
+    path, heard = walked_backwards(steps, potentials)
+    mean, cov, _ = marginals(path, method="sequential")
+    second = cov + mean[:, :, None] * mean[:, None, :]
+    past = jnp.concatenate([shifted(mean), jnp.ones_like(mean[:, :1])], axis=1)
+    past = jnp.concatenate([shifted(joined(second, mean)), past[:, None]], axis=1)
+    pull = heard @ whole(joined(path.dynamics, path.bias))  # -w is this times [z, 1] of t - 1
+    expected = pull @ past
+    precision = heard[..., :-1]
+    curvature = expected @ jnp.matrix_transpose(pull) - precision
+    curvature = curvature + precision @ path.noise_cov @ precision
+    terms = (
+        -jnp.sum(expected * joined(dsteps.dynamics, dsteps.bias)),
+        0.5 * jnp.sum(curvature * dsteps.noise_cov),
+        jnp.sum(mean * dpotentials.linear),
+        -0.5 * jnp.sum(second * dpotentials.precision),
+        jnp.sum(dpotentials.log_scale),
+    )
+    return _log_normaliser(steps, potentials), jnp.sum(jnp.stack(terms))
 
 
 def conditionals(chain: Markov, potentials: Potentials, *, method: Method = "auto") -> Conditionals:
@@ -74,11 +114,4 @@ def conditionals(chain: Markov, potentials: Potentials, *, method: Method = "aut
         heard = potentials.precision + precision, potentials.linear + linear
         return jax.vmap(conditioned)(steps, *heard)[0]
 
-    def step(message: Message, inputs: tuple) -> tuple[Message, Conditionals]:
-        prior, potential = inputs
-        heard = potential.precision + message[0], potential.linear + message[1]
-        now, message = conditioned(prior, *heard)
-        return message, now
-
-    silence = jnp.zeros_like(steps.noise_cov[0]), jnp.zeros_like(steps.bias[0])
-    return jax.lax.scan(step, silence, (steps, potentials), reverse=True)[1]
+    return walked_backwards(steps, potentials)[0]

@@ -1,6 +1,7 @@
 """Building blocks: conditional distributions, highway layers, memory, sequences, images."""
 
 from ._activations import clipped_leaky_relu as clipped_leaky_relu
+from ._affine import affine as affine
 from ._conditional import Conditional as Conditional
 from ._conditional import LinearGaussian as LinearGaussian
 from ._dynamics import AbstractDynamics as AbstractDynamics

@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Float, Key
 
 from .._distributions import AbstractDistribution, DiagonalGaussian
 from .._types import as_float
+from ._affine import affine_of_parts
 
 Output = TypeVar("Output", bound=AbstractDistribution)
 
@@ -57,8 +58,10 @@ class Conditional(eqx.Module, Generic[Output]):
 
     def __call__(self, *inputs: Float[Array, "..."]) -> Output:
         """The distribution given the inputs, concatenated in order."""
-        hidden = jnp.concatenate(inputs)
-        for layer in self.layers:
+        if not self.layers:
+            return self.head(jnp.concatenate(inputs))
+        hidden = self.activation(affine_of_parts(self.layers[0], *inputs))
+        for layer in self.layers[1:]:
             hidden = self.activation(layer(hidden))
         return self.head(hidden)
 

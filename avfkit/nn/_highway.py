@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from ._affine import affine
+
 
 class HighwayLayer(eqx.Module):
     """h' = g * carried + (1 - g) * elu(W v), with g = sigmoid(A v).
@@ -23,9 +25,11 @@ class HighwayLayer(eqx.Module):
         self.branches = eqx.nn.Linear(in_size, width * (3 if embed else 2), key=key)
         self.embed = embed
 
-    def __call__(self, inputs: Float[Array, " inputs"]) -> Float[Array, " width"]:
-        """Gate between the carried value and the new one."""
-        parts = jnp.split(self.branches(inputs), 3 if self.embed else 2)
+    def __call__(
+        self, inputs: Float[Array, " inputs"], branches: Float[Array, " branches"]
+    ) -> Float[Array, " width"]:
+        """Gate between the carried value and the new one, given what `branches` made of v."""
+        parts = jnp.split(branches, 3 if self.embed else 2)
         gate, new = jax.nn.sigmoid(parts[0]), jax.nn.elu(parts[1])
         return gate * (parts[2] if self.embed else inputs) + (1.0 - gate) * new
 
@@ -52,6 +56,21 @@ class Highway(eqx.Module):
 
     def __call__(self, inputs: Float[Array, " inputs"]) -> Float[Array, " width"]:
         """The last layer's output."""
-        for layer in self.layers:
-            inputs = layer(inputs)
-        return inputs
+        return self.walk(inputs)[0]
+
+    def walk(
+        self, inputs: Float[Array, " inputs"], products: tuple[Array, ...] | None = None
+    ) -> tuple[Float[Array, " width"], tuple[Array, ...]]:
+        """The last layer's output, and on the way to it each layer's W v and A v.
+
+        Args:
+            inputs: of the first layer.
+            products: those of an earlier walk with the same inputs. They are not computed again;
+                their gradient is.
+        """
+        found = []
+        for index, layer in enumerate(self.layers):
+            known = None if products is None else products[index]
+            found.append(affine(layer.branches, inputs, known))
+            inputs = layer(inputs, found[-1])
+        return inputs, tuple(found)

@@ -76,17 +76,31 @@ class BidirectionalRNN(eqx.Module):
         The backward GRU starts at the last step that is `inside` the sequence; by default all are.
         """
         inputs = jax.vmap(self.embed)(xs)
-        start = jnp.zeros(self.forward.hidden_size, inputs.dtype)
         inside = jnp.ones(len(xs), bool) if inside is None else inside
+        cells = jax.tree.map(lambda *leaves: jnp.stack(leaves), self.forward, self.backward)
+        both = jnp.stack([inputs, inputs[::-1]])
+        read = jax.vmap(lambda cell, x: x @ cell.weight_ih.T + cell.bias, out_axes=1)(cells, both)
+        reached = jnp.stack([jnp.ones_like(inside), inside[::-1]], axis=1)
 
-        def step(states: tuple[Array, Array], given: tuple) -> tuple[tuple, tuple]:
-            future = self.backward(given[1], states[1])
-            states = (self.forward(given[0], states[0]), jnp.where(given[2], future, start))
-            return states, states
+        def step(hidden: Array, given: tuple[Array, Array]) -> tuple[Array, Array]:
+            following = jax.vmap(_turned)(cells, given[0], hidden)
+            hidden = jnp.where(given[1][:, None], following, 0.0)
+            return hidden, hidden
 
-        scanned = (inputs, inputs[::-1], inside[::-1])
-        past, future = jax.lax.scan(step, (start, start), scanned)[1]
-        return jnp.concatenate([past, future[::-1]], axis=1)
+        start = jnp.zeros((2, self.forward.hidden_size), inputs.dtype)
+        found = jax.lax.scan(step, start, (read, reached))[1]
+        return jnp.concatenate([found[:, 0], found[::-1, 1]], axis=1)
+
+
+def _turned(
+    cell: eqx.nn.GRUCell, read: Float[Array, " gates"], hidden: Float[Array, " hidden"]
+) -> Float[Array, " hidden"]:
+    """One step of a GRU whose products with the inputs are known: they need no loop."""
+    reset, keep, new = jnp.split(read, 3)
+    reset_, keep_, new_ = jnp.split(cell.weight_hh @ hidden, 3)
+    keep = jax.nn.sigmoid(keep + keep_)
+    new = jnp.tanh(new + jax.nn.sigmoid(reset + reset_) * (new_ + jnp.asarray(cell.bias_n)))
+    return new + keep * (hidden - new)
 
 
 class TemporalCNN(eqx.Module):

@@ -70,16 +70,13 @@ def run(
     known = dict(hyperparameters or {})
     identity = {**known, "paths": paths, "seed": seed, "data": facts["sha256"]}
     clock = Clock()
-    options = {"clock": clock, "folder": folder, "progress": progress}
-    fitted = _fit(tree, splits, recipe, identity, **options)
-    best = trained(fitted.tree)
+    fit = _fit(tree, splits, recipe, identity, clock, folder=folder, progress=progress)
+    best = trained(fit.tree)
     training.save(folder / "weights.avfkit", best, hyperparameters=known)
     began = time.perf_counter()
     result = {"name": name, **known, **_test(best, splits, recipe, baselines or {}, measure)}
-    evaluation = time.perf_counter() - began
-    seconds = {"training": fitted.history[-1]["seconds"], "evaluation": evaluation}
-    result |= _training(fitted, recipe)
-    result["processor_seconds_per_step"] = clock.seconds_per_step(recipe.validate_every)
+    seconds = {"training": fit.history[-1]["seconds"], "evaluation": time.perf_counter() - began}
+    result |= _training(fit, recipe, clock)
     result["provenance"] = provenance(command, seed, seconds) | {"data": facts}
     write_json(folder / "result.json", result)
     return Outcome(result, best)
@@ -90,7 +87,6 @@ def _fit(
     splits: Splits,
     recipe: Recipe,
     identity: Mapping[str, Any],
-    *,
     clock: Clock,
     **options: Any,
 ) -> training.Fit:
@@ -141,9 +137,13 @@ def _test(
     }
 
 
-def _training(fitted: training.Fit, recipe: Recipe) -> dict[str, Any]:
-    compiling = round(fitted.compile_seconds, 2)
-    return {"recipe": asdict(recipe), "steps_done": fitted.step, "compile_seconds": compiling}
+def _training(fitted: training.Fit, recipe: Recipe, clock: Clock) -> dict[str, Any]:
+    return {
+        "recipe": asdict(recipe),
+        "steps_done": fitted.step,
+        "compile_seconds": round(fitted.compile_seconds, 2),
+        "processor_seconds_per_step": clock.seconds_per_step(recipe.validate_every),
+    }
 
 
 def _facts(splits: Splits) -> dict[str, Any]:

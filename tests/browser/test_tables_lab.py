@@ -18,7 +18,7 @@ SHOWS = {
     "mask": ["start", "length"],
     "scan": ["length", "workers", "latency", "round"],
 }
-MOVES = {"posterior": "filter", "scan": 16}
+MOVES = {"posterior": "mean field", "scan": 16}
 
 
 @pytest.mark.parametrize("kind", SHOWS)

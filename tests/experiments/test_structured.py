@@ -102,7 +102,7 @@ def test_the_truth_behind_a_network_made_its_data():
     """The noise of the observations, and that of the latents, are the truth's."""
     splits, latents, truth = neural_world()
     x, z = np.stack(splits.test.sequences), latents[2]
-    mean = jax.jit(jax.vmap(jax.vmap(lambda z: truth.emission(z).mean)))(z)
+    mean = np.asarray(jax.jit(jax.vmap(jax.vmap(lambda z: truth.emission(z).mean)))(z))
     np.testing.assert_allclose(np.var(x - mean, axis=(0, 1)), 0.1, rtol=0.06)
     np.testing.assert_allclose(np.exp(truth.emission.log_var), 0.1, rtol=1e-6)
     noise = z[:, 1:] - z[:, :-1] @ _turn().T

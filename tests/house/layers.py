@@ -8,11 +8,12 @@ from pathlib import Path
 # A part is a module or a folder directly below the package. It may import the parts named here.
 AVFKIT: dict[str, set[str]] = {
     "_types": set(),
-    "_linalg": set(),
+    "_lanes": set(),
+    "_linalg": {"_lanes"},
     "_distributions": {"_types", "_linalg"},
     "_discretised": {"_distributions"},
     "_divergence": {"_distributions", "_linalg"},
-    "kalman": {"_types", "_linalg"},
+    "kalman": {"_types", "_lanes", "_linalg"},
     "_model": {"_types", "_distributions", "kalman"},
     "_trace": {"_types", "_distributions", "_divergence"},
     "_inference": {"_types", "_distributions", "_divergence", "_model", "_trace"},

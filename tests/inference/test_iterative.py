@@ -11,7 +11,7 @@ import pytest
 import avfkit
 from avfkit._model import impute, step_keys
 from avfkit.inference import learned_step, output_gate
-from avfkit.inference._learned import layer_norm, signed_log
+from avfkit.inference._learned import Reading, layer_norm, signed_log
 from tests.helpers import make, observations, random_lds
 
 KEY = jr.key(0)
@@ -168,16 +168,36 @@ def test_an_evaluation_does_not_call_the_update_network_again(monkeypatch):
     xs, calls = observations("vrnn-gaussian", 3), []
     propose = avfkit.LearnedUpdate.propose
 
-    def counted(update, reading):
-        calls.append(reading)
-        return propose(update, reading)
+    def counted(update, reading, products=None):
+        calls.append(products)
+        return propose(update, reading, products)
 
     monkeypatch.setattr(avfkit.LearnedUpdate, "propose", counted)
     eqx.filter_make_jaxpr(lambda: rule.infer(model, xs, key=KEY).iterations)()
     evaluation = len(calls)
     update_gradient(model, rule, xs)
     assert evaluation > 0
-    assert len(calls) - evaluation == evaluation + 1
+    assert calls[: 2 * evaluation] == [None] * 2 * evaluation
+    assert len(calls) == 2 * evaluation + 1 and len(calls[-1]) == 3
+
+
+def test_a_proposal_with_known_products_has_the_same_gradient_and_multiplies_nothing_again():
+    model, rule = make("vrnn-gaussian", "avf")
+    size = rule.update.trunk.layers[0].branches.in_features
+    q = avfkit.DiagonalGaussian(*jr.normal(KEY, (2, 3)))
+    reading = Reading(q, q, jr.normal(KEY, (size,)))
+    products = rule.update.propose(reading)[1]
+
+    def total(update, products):
+        q, kept = update.propose(reading, products)
+        return jnp.sum(jnp.sin(q.mean) + q.log_var), kept
+
+    first = eqx.filter_value_and_grad(total, has_aux=True)(rule.update, None)
+    again = eqx.filter_value_and_grad(total, has_aux=True)(rule.update, products)
+    for a, b in zip(jax.tree.leaves(again), jax.tree.leaves(first), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    other = total(rule.update, jax.tree.map(lambda p: p + 1.0, products))[0]
+    assert abs(other - first[0][0]) > 1e-3
 
 
 def test_free_energy_counts_the_e_step_once():

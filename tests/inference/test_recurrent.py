@@ -64,13 +64,13 @@ def test_in_a_gap_it_believes_the_prior(gap):
 def test_over_a_gap_its_memory_reads_zeros(gap, hidden):
     model, own, xs, seen = gap
     raw = prepare(model, xs.at[GAP].set(hidden), seen)
-    carried = own.filtered(model, *raw, key=KEY)[1]
+    carried = own.filtered(model, *raw, key=KEY)[1][1]
     state = own.memory.initial
     for t in range(6):
         state = own.memory(state, model.features(xs[t] if seen[t] else jnp.zeros(4)))
         for found, expected in zip(jax.tree.leaves(carried), jax.tree.leaves(state), strict=True):
             np.testing.assert_allclose(found[t], expected, rtol=1e-10)
-    whole = own.filtered(model, *prepare(model, xs, None), key=KEY)[1]
+    whole = own.filtered(model, *prepare(model, xs, None), key=KEY)[1][1]
     assert not np.allclose(whole[-1][0][3], carried[-1][0][3])
 
 

@@ -135,6 +135,37 @@ def test_gradients_against_finite_differences():
     check_grads(jax.jit(total), arrays, order=1, modes=["rev"])
 
 
+def test_derivatives_forward_twice_and_of_a_batch():
+    """Forward mode, both orders of a second derivative, and gradients under two vmaps."""
+    chain, potentials = random_chain(3, 2, 3), random_potentials(3, 2, 3)
+
+    def total(linear):
+        varied = potentials._replace(linear=linear)
+        found = (
+            kalman.log_normaliser(chain, varied, method="sequential"),
+            kalman.conditionals(chain, varied, method="sequential"),
+        )
+        return sum(jnp.sum(jnp.sin(leaf)) for leaf in jax.tree.leaves(found))
+
+    gradient, towards = jax.grad(total), jnp.ones_like(potentials.linear)
+
+    @jax.jit
+    def several(linear, batch):
+        once = jax.jvp(gradient, (linear,), (towards,))[1]
+        back = jax.grad(lambda x: jnp.sum(gradient(x) * towards))(linear)
+        slope = jax.jvp(total, (linear,), (towards,))[1]
+        return once, back, slope, gradient(linear), jax.vmap(jax.vmap(gradient))(batch)
+
+    batch = potentials.linear * jnp.arange(6.0).reshape(2, 3, 1, 1)
+    once, back, slope, single, many = several(potentials.linear, batch)
+    np.testing.assert_allclose(once, back, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(slope, single.sum(), rtol=1e-9)
+    np.testing.assert_allclose(many[0, 1], single, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(many[1, 2], several(batch[1, 2], batch)[3], rtol=1e-9, atol=1e-12)
+    ahead, behind = (several(potentials.linear + s * towards, batch)[3] for s in (1e-6, -1e-6))
+    np.testing.assert_allclose(once, (ahead - behind) / 2e-6, rtol=1e-5, atol=1e-7)
+
+
 def test_a_shared_chain_is_one_whose_steps_are_the_same():
     rng = np.random.default_rng(0)
     chain = kalman.Chain(
@@ -264,7 +295,7 @@ def test_long_chains_in_float32(method, q, r, tolerance):
     assert eigenvalues.min() > 0.0
     deviation = np.sqrt(np.diagonal(long.cov, axis1=1, axis2=2))
     assert (np.abs(short.mean - long.mean) / deviation).max() < tolerance
-    assert (np.abs(short.cov - long.cov) / deviation.max(1)[:, None, None] ** 2).max() < 1e-4
+    assert (np.abs(short.cov - long.cov) / deviation.max(1)[:, None, None] ** 2).max() < 3e-4
     if r > 1e-3:
         np.testing.assert_allclose(short.log_likelihood, long.log_likelihood, rtol=1e-5)
 

@@ -29,7 +29,6 @@ from avfkit_widgets._packing import unpack
 from small_explorers import (
     FILM,
     MAKERS,
-    READOUT,
     ROLL,
     TRUTH,
     XS,
@@ -38,6 +37,7 @@ from small_explorers import (
     mask_explorer,
     pair,
     posterior_explorer,
+    read,
     roll_explorer,
     turning,
 )
@@ -179,13 +179,13 @@ def test_a_window_is_missing_to_inference(start, length):
     smoother = avfkit.KalmanSmoother()
     keys = jr.split(jr.key(4), 200)
     zs = jax.vmap(lambda key: smoother.infer(model, film, key=key).z)(keys)
-    read = READOUT[0] + np.asarray(zs) @ READOUT[1:]
-    np.testing.assert_allclose(found["mean"], read.mean(0), rtol=1e-9, atol=1e-12)
-    low, high = np.quantile(read[..., 0], (0.05, 0.95), axis=0)
+    pairs = read(np.asarray(zs))
+    np.testing.assert_allclose(found["mean"], pairs.mean(0), rtol=1e-9, atol=1e-12)
+    low, high = np.quantile(pairs[..., 0], (0.05, 0.95), axis=0)
     np.testing.assert_allclose(found["low"], low, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found["high"], high, rtol=1e-9, atol=1e-12)
     inside = slice(start - 1, start - 1 + length)
-    np.testing.assert_allclose(found["paths"][:, inside], read[:5, inside], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found["paths"][:, inside], pairs[:5, inside], rtol=1e-9, atol=1e-12)
     frames = 0.5 + np.asarray(zs[:32]).mean(0) @ np.asarray(model.emission.matrix).T
     np.testing.assert_allclose(found["frames"], frames, rtol=1e-9, atol=1e-12)
 
@@ -413,8 +413,8 @@ def test_values_that_are_not_offered_are_refused(make, message):
             "truth has shape (5, 2); expected (6, 2).",
         ),
         (
-            lambda: mask_explorer(readout=READOUT[:2]),
-            "readout has shape (2, 2); expected (3, 2).",
+            lambda: mask_explorer(readout=lambda z: z[:1]),
+            "readout(z) has shape (1,); expected (2,).",
         ),
         (
             lambda: mask_explorer(clean=FILM),
@@ -453,6 +453,4 @@ def test_frames_must_depend_on_the_latent_only():
     )
     film = FILM.reshape(6, 48)
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
-        MaskExplorer(
-            model, inference, film, TRUTH, READOUT, shape=(8, 6), clean=film, key=jr.key(0)
-        )
+        MaskExplorer(model, inference, film, TRUTH, read, shape=(8, 6), clean=film, key=jr.key(0))

@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, Key
 import avfkit
 
 from ._mask_table import MaskTable
+from ._masked_run import Readout
 from ._table import front_end, style
 from ._table_explorer import AbstractTableExplorer
 
@@ -17,9 +18,9 @@ from ._table_explorer import AbstractTableExplorer
 class MaskExplorer(AbstractTableExplorer):
     """Move a window that inference does not see; read-out, phase space and frames follow.
 
-    Two numbers, such as angle and velocity of a pendulum, are read off every latent, linearly. A
-    window at the end of the film is a forecast, one before it an imputation. In a built page the
-    windows are a table of at most 400 kB. `page.html#mask?start=51&length=50` opens one.
+    Two numbers, such as angle and velocity of a pendulum, are read off every latent. A window
+    at the end of the film is a forecast, one before it an imputation. In a built page the windows
+    are a table of at most 400 kB. `page.html#mask?start=51&length=50` opens one.
 
     Attributes:
         start: first hidden step, counted from 1.
@@ -41,7 +42,7 @@ class MaskExplorer(AbstractTableExplorer):
         inference: avfkit.AbstractInference,
         film: ArrayLike,
         truth: ArrayLike,
-        readout: ArrayLike,
+        readout: Readout,
         *,
         shape: tuple[int, int],
         clean: ArrayLike,
@@ -58,7 +59,7 @@ class MaskExplorer(AbstractTableExplorer):
             inference: how its latents are inferred.
             film: `[time, pixels]`, what inference sees where nothing is hidden.
             truth: `[time, 2]`, the two numbers that are read out.
-            readout: `[1 + latent, 2]`, weights of the read-out, the intercept first.
+            readout: makes two numbers of a latent, in JAX.
             shape: height and width of a frame.
             clean: `[time, pixels]`, the film without noise, from 0 to 1.
             starts: choices for the first hidden step.
@@ -72,9 +73,9 @@ class MaskExplorer(AbstractTableExplorer):
             TypeError: if the model's frames depend on more than the latent.
             TraitError: if a first value is not among the choices.
         """
-        arrays = (np.asarray(array) for array in (film, truth, readout))
+        arrays = np.asarray(film), np.asarray(truth)
         options = {"shape": shape, "clean": np.asarray(clean), "names": names, "key": key}
-        table = MaskTable(model, inference, *arrays, windows=(starts, lengths), **options)
+        table = MaskTable(model, inference, *arrays, readout, windows=(starts, lengths), **options)
         middle = {slider.name: slider.choices[len(slider.choices) // 2] for slider in table.sliders}
         super().__init__(table, middle | first)
 

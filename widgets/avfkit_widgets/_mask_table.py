@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 import avfkit
 
-from ._masked_run import check_film, hidden_steps, infer_masked, window_sliders
+from ._masked_run import Readout, check_film, hidden_steps, infer_masked, window_sliders
 from ._plot import (
     LEFT,
     RIGHT,
@@ -37,7 +37,7 @@ class MaskTable(AbstractTable):
     """A smoother that does not see a window of a film: read-out, phase space, frames.
 
     Each grid point infers the film with the window missing, with the same keys, and reads two
-    numbers off every latent, linearly.
+    numbers off every latent.
     """
 
     kind = "mask"
@@ -56,7 +56,7 @@ class MaskTable(AbstractTable):
         inference: avfkit.AbstractInference,
         film: Float[np.ndarray, "time pixels"],
         truth: Float[np.ndarray, "time 2"],
-        readout: Float[np.ndarray, "parameters 2"],
+        readout: Readout,
         *,
         shape: tuple[int, int],
         clean: Float[np.ndarray, "time pixels"],
@@ -66,8 +66,7 @@ class MaskTable(AbstractTable):
     ) -> None:
         film = check_sequence("film", film, model.obs_size)
         check_film(model, shape, (film, clean), truth, readout)
-        self._given = (model, inference, film, key)
-        self._readout = jnp.asarray(readout)
+        self._given = (model, inference, film, readout, key)
         length = len(film)
         self.sliders = window_sliders(windows, length)
         count = min(FRAMES, length)
@@ -88,20 +87,19 @@ class MaskTable(AbstractTable):
             "what": what,
             "unit": unit,
             "titles": [f"{what}, {unit}", f"{other}, {other_unit}"],
-            "axes": [nice_axis(*_ends(truth[:, i])) for i in range(2)],
+            "axes": [nice_axis(*_ends(truth[:, i]), 4) for i in range(2)],
             "step_ticks": step_ticks(1, length),
         }
 
     def evaluate(self, values: Values) -> dict[str, np.ndarray]:
         """The arrays of one window."""
-        model, inference, film, key = self._given
+        model, inference, film, readout, key = self._given
         hidden = hidden_steps(values, len(film))
         found = infer_masked(
             model,
             inference,
-            jnp.asarray(film),
-            jnp.asarray(~hidden),
-            (self._readout, jnp.asarray(self._places)),
+            *map(jnp.asarray, (film, ~hidden, self._places)),
+            readout,
             key=key,
         )
         draws, frames = (np.asarray(array) for array in found)

@@ -1,19 +1,20 @@
 """Behind the mask explorer: posterior paths of a film of which a window is missing."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float, Key
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key
 
 import avfkit
 
 from ._table import Slider, Values
 
+Readout = Callable[[Float[Array, " latent"]], Float[Array, " 2"]]
 DRAWS, PICTURED = 200, 32  # paths behind the band, and behind a mean frame
 
 
@@ -23,7 +24,8 @@ def infer_masked(
     inference: avfkit.AbstractInference,
     film: Float[Array, "time pixels"],
     seen: Bool[Array, " time"],
-    places: tuple[Float[Array, "parameters 2"], Array],
+    places: Int[Array, " frames"],
+    readout: Readout,
     *,
     key: Key[Array, ""],
 ) -> tuple[Float[Array, "draws time 2"], Float[Array, "frames pixels"]]:
@@ -34,17 +36,17 @@ def infer_masked(
         inference: how its latents are inferred.
         film: the data.
         seen: which steps inference sees.
-        places: weights of the read-out, and the steps whose frames are wanted.
+        places: the steps whose frames are wanted.
+        readout: two numbers of a latent.
         key: randomness of the paths.
 
     Returns:
         Read-outs of all paths, and the mean over some of them of the frames.
     """
-    readout, shown = places
     keys = jr.split(key, DRAWS)
     zs = jax.vmap(lambda one: inference.infer(model, film, seen, key=one).z)(keys)
-    frames = jax.vmap(jax.vmap(lambda z: model.emission(z).mean))(zs[:PICTURED, shown])
-    return readout[0] + zs @ readout[1:], jnp.mean(frames, axis=0)
+    frames = jax.vmap(jax.vmap(lambda z: model.emission(z).mean))(zs[:PICTURED, places])
+    return jax.vmap(jax.vmap(readout))(zs), jnp.mean(frames, axis=0)
 
 
 def check_film(
@@ -52,7 +54,7 @@ def check_film(
     shape: tuple[int, int],
     films: tuple[ArrayLike, ArrayLike],
     truth: ArrayLike,
-    readout: ArrayLike,
+    readout: Readout,
 ) -> None:
     """Check that model, film, truth and read-out belong together.
 
@@ -61,7 +63,7 @@ def check_film(
         shape: height and width of a frame.
         films: the data, and the film without noise.
         truth: the two numbers that are read out.
-        readout: weights of the read-out.
+        readout: two numbers of a latent.
 
     Raises:
         TypeError: if frames depend on more than the latent.
@@ -75,14 +77,15 @@ def check_film(
     if math.prod(shape) != model.obs_size:
         raise ValueError(f"shape is {shape}; expected {model.obs_size} pixels, model's obs_size.")
     length = len(np.asarray(films[0]))
+    read = jax.eval_shape(readout, jnp.zeros(model.latent_size))
     wanted = {
-        "clean": (films[1], (length, model.obs_size)),
-        "truth": (truth, (length, 2)),
-        "readout": (readout, (model.latent_size + 1, 2)),
+        "clean": (np.shape(films[1]), (length, model.obs_size)),
+        "truth": (np.shape(truth), (length, 2)),
+        "readout(z)": (jnp.shape(read), (2,)),
     }
-    for word, (array, expected) in wanted.items():
-        if np.shape(array) != expected:
-            raise ValueError(f"{word} has shape {np.shape(array)}; expected {expected}.")
+    for word, (found, expected) in wanted.items():
+        if found != expected:
+            raise ValueError(f"{word} has shape {found}; expected {expected}.")
 
 
 def hidden_steps(values: Values, length: int) -> Bool[np.ndarray, " time"]:

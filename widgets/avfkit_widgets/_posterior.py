@@ -61,7 +61,7 @@ class PosteriorExplorer(AbstractTableExplorer):
             length: steps of the sequence.
             state_noise: q; the noise of the observations is q / SNR.
             seed: of the systems and the noise.
-            **first: `family`, `snr`, `latent` at the start; by default the mean field at the middle
+            **first: `family`, `snr`, `latent` at the start; by default the mean field at the second
                 SNR of the first size.
 
         Raises:
@@ -72,7 +72,7 @@ class PosteriorExplorer(AbstractTableExplorer):
             sizes, snrs, reaches, length=length, state_noise=state_noise, seed=seed
         )
         start = {slider.name: slider.choices[0] for slider in table.sliders}
-        super().__init__(table, start | dict(snr=snrs[len(snrs) // 2]) | first)
+        super().__init__(table, start | dict(snr=snrs[min(1, len(snrs) - 1)]) | first)
 
     @traitlets.validate("family", "snr", "latent")
     def _valid(self, proposal: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int
 
 from avfkit import kalman
@@ -33,6 +34,7 @@ class Compared(NamedTuple):
         exact_sd: its standard deviation.
         mean: under the member.
         sd: its standard deviation.
+        draw: along one path drawn from the member; all members use one noise.
         gap: KL(member || exact) of each step, in nats; the sum is that of the paths.
     """
 
@@ -40,6 +42,7 @@ class Compared(NamedTuple):
     exact_sd: Float[Array, " time"]
     mean: Float[Array, " time"]
     sd: Float[Array, " time"]
+    draw: Float[Array, " time"]
     gap: Float[Array, " time"]
 
 
@@ -69,7 +72,8 @@ def compare(
         mean, cov, _ = kalman.marginals(posterior)
         return mean @ row + shift, jnp.sqrt(jnp.einsum("i,tij,j->t", row, cov, row))
 
-    return Compared(*seen(exact), *seen(path), kalman.divergence(path, exact))
+    draw = kalman.sample(path, key=jr.key(0)) @ row + shift
+    return Compared(*seen(exact), *seen(path), draw, kalman.divergence(path, exact))
 
 
 def _looking_ahead(

@@ -35,13 +35,14 @@ class PosteriorTable(AbstractTable):
     title = "Posterior explorer"
     description = (
         "Two panels. Above, a noiseless observation of the true path, the noisy data, and the 95 "
-        "percent bands of the exact posterior and of the chosen one; below, how far the chosen one "
-        "is from the exact one at each step."
+        "percent bands of the exact posterior and of the chosen one, with a path drawn from it; "
+        "below, how far the chosen one is from the exact one at each step."
     )
     legend = (
         ("latent", "truth"),
         ("exact", "exact posterior"),
-        ("approximate", "chosen posterior"),
+        ("approximate-band", "chosen posterior"),
+        ("draw", "a path drawn from it"),
         ("energy", "gap"),
     )
 
@@ -110,15 +111,23 @@ class PosteriorTable(AbstractTable):
             edges = heights(arrays[mean] + wide), heights(arrays[mean] - wide)[::-1]
             return polyline([*xs, *xs[::-1]], [*edges[0], *edges[1]]) + "Z"
 
-        dots = zip(xs, heights(arrays["data"]), strict=True)
+        dots = zip(xs, arrays["data"], heights(arrays["data"]), strict=True)
         lines, texts = ruler(axis, width, TOP, BOTTOM)
         paths = {"signal-grid": lines}
         paths["exact-band"] = band("exact_mean", "exact_sd")
         paths["approximate-band"] = band("mean", "sd")
-        for mark, name in (("latent", "truth"), ("exact", "exact_mean"), ("approximate", "mean")):
+        for mark, name in (("latent", "truth"), ("exact", "exact_mean"), ("draw", "draw")):
             paths[mark] = polyline(xs, heights(arrays[name]))
-        paths["seen"] = "".join(disc(x, y, 1.8) for x, y in dots)
-        texts.append((LEFT, TOP - 10, "start", "first entry of C z + d (dots: with noise)"))
+        inside = [(x, y) for x, v, y in dots if axis["low"] <= v <= axis["high"]]
+        paths["seen"] = "".join(disc(x, y, 1.8) for x, y in inside)
+        texts.append(
+            (
+                LEFT,
+                TOP - 10,
+                "start",
+                "first entry of C z + d; dots: observed",
+            )
+        )
         gap_axis = self.extras["gap_axes"][at["snr"]][at["latent"]]
         gaps = self.extras | {"energy_axis": gap_axis}
         below = strip(gaps, {"energy": arrays["gap"]}, None, width, BOTTOM + 34)
@@ -164,7 +173,7 @@ def _sliders(
 
 def _signal_axis(found: dict, snr: float, latent: int) -> dict:
     run = _runs(found, snr, latent)[0]
-    shown = [run["truth"], run["data"]]
+    shown = [run["truth"]]
     shown += [run["exact_mean"] + sign * WIDE * run["exact_sd"] for sign in (-1, 1)]
     return nice_axis(float(np.min(shown)), float(np.max(shown)))
 

@@ -78,14 +78,14 @@ def lds_mlp() -> Preset:
 
 def _recipe() -> Recipe:
     return Recipe(
-        steps=2_000,
+        steps=1_000,
         batch_size=10,
         theta_rate=1e-2,
         phi_rate=3e-3,
-        warmup=200,
+        warmup=100,
         cosine=True,
         clip=100.0,
-        validate_every=250,
+        validate_every=200,
         patience=0,
         score_batch=50,
     )

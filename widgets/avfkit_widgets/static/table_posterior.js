@@ -29,16 +29,17 @@ const PAINTER = {
     };
     const { lines, texts } = ruler(axis, width, top, bottom);
     const dots = heights(arrays.data);
+    const within = (value) => axis.low <= value && value <= axis.high;
     const paths = {
       "signal-grid": lines,
       "exact-band": band("exact_mean", "exact_sd"),
       "approximate-band": band("mean", "sd"),
       latent: polyline(xs, heights(arrays.truth)),
       exact: polyline(xs, heights(arrays.exact_mean)),
-      approximate: polyline(xs, heights(arrays.mean)),
-      seen: xs.map((x, t) => disc(x, dots[t], 1.8)).join(""),
+      draw: polyline(xs, heights(arrays.draw)),
+      seen: xs.map((x, t) => (within(arrays.data[t]) ? disc(x, dots[t], 1.8) : "")).join(""),
     };
-    texts.push([left, top - 10, "start", "first entry of C z + d (dots: with noise)"]);
+    texts.push([left, top - 10, "start", "first entry of C z + d; dots: observed"]);
     const gaps = { ...setup, energy_axis: setup.gap_axes[at.snr][at.latent] };
     const below = strip(gaps, { energy: arrays.gap }, null, width, bottom + 34);
     return finished({
@@ -63,10 +64,10 @@ const PAINTER = {
   },
 
   table(setup, values, arrays) {
-    const columns = ["truth", "data", "exact_mean", "exact_sd", "mean", "sd"];
+    const columns = ["truth", "data", "exact_mean", "exact_sd", "mean", "sd", "draw"];
     return {
       head: ["step", "truth", "data", "exact mean", "exact sd", "chosen mean", "chosen sd",
-        "gap, nats"],
+        "path drawn", "gap, nats"],
       rows: Array.from(arrays.gap, (gap, t) => [
         t + 1,
         ...columns.map((name) => arrays[name][t].toFixed(2)),

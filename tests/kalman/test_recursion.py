@@ -1,0 +1,57 @@
+"""The linear recursion against a loop, in both directions, and its derivatives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from avfkit.kalman._recursion import accumulated
+
+
+def looped(left, right, terms, reverse):
+    """The recursion as it is written."""
+    found, before = [], jnp.zeros_like(terms[0])
+    for t in range(len(terms))[:: -1 if reverse else 1]:
+        before = left[t] @ before @ right[t].T + terms[t]
+        found.append(before)
+    return jnp.stack(found[::-1] if reverse else found)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_equals_a_loop_and_so_do_its_derivatives(reverse):
+    rng = np.random.default_rng(0)
+    shapes = ((4, 2, 2), (4, 3, 3), (4, 2, 3))
+    arrays = tuple(jnp.array(rng.normal(size=shape)) for shape in shapes)
+    towards = tuple(jnp.array(rng.normal(size=shape)) for shape in shapes)
+
+    def fast(left, right, terms):
+        return jnp.sum(jnp.sin(accumulated((left, right), terms, reverse=reverse)))
+
+    def slow(left, right, terms):
+        return jnp.sum(jnp.sin(looped(left, right, terms, reverse)))
+
+    @jax.jit
+    def derivatives(*arrays):
+        every = []
+        for total in (fast, slow):
+            gradient = jax.grad(total, (0, 1, 2))
+            slope, curve = jax.jvp(total, arrays, towards)[1], jax.jvp(gradient, arrays, towards)[1]
+            every.append((total(*arrays), gradient(*arrays), slope, curve))
+        return every
+
+    one, other = derivatives(*arrays)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+    end = -1 if reverse else 0
+    changed = [array.at[end].set(9.0) for array in arrays[:2]]
+    np.testing.assert_allclose(fast(*changed, arrays[2]), fast(*arrays), atol=1e-12)
+
+
+def test_vectors_need_no_right_weights():
+    rng = np.random.default_rng(1)
+    left, terms = jnp.array(rng.normal(size=(4, 2, 2))), jnp.array(rng.normal(size=(4, 2, 1)))
+    expected = looped(left, jnp.ones((4, 1, 1)), terms, False)
+    np.testing.assert_allclose(accumulated((left, None), terms), expected, atol=1e-12)
+    with pytest.raises(AssertionError):
+        wrong = looped(jnp.swapaxes(left, 1, 2), jnp.ones((4, 1, 1)), terms, False)
+        np.testing.assert_allclose(accumulated((left, None), terms), wrong, atol=1e-12)
