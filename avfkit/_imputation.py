@@ -76,9 +76,10 @@ def imputation(
     count = jnp.sum(scored).astype(xs.dtype)
     square = jnp.sum(jnp.where(scored, (mean - xs) ** 2, 0.0))
     return Imputation(
-        *(jnp.where(shown, jnp.nan, moment) for moment in (mean, jnp.sqrt(variance))),
-        (jax.nn.logsumexp(nats) - math.log(num_samples)) / count,
-        jnp.sqrt(square / count),
+        mean=jnp.where(shown, jnp.nan, mean),
+        deviation=jnp.where(shown, jnp.nan, jnp.sqrt(variance)),
+        log_likelihood=(jax.nn.logsumexp(nats) - math.log(num_samples)) / count,
+        error=jnp.sqrt(square / count),
     )
 
 

@@ -9,7 +9,14 @@ from jaxtyping import Array, Bool, Float, Key
 
 import avfkit
 
-from ._masked_run import Readout, check_film, hidden_steps, infer_masked, window_sliders
+from ._masked_run import (
+    Readout,
+    check_film,
+    hidden_steps,
+    infer_masked,
+    mask_extras,
+    window_sliders,
+)
 from ._plot import (
     LEFT,
     RIGHT,
@@ -21,11 +28,9 @@ from ._plot import (
     disc,
     grey,
     name,
-    nice_axis,
     ordinate,
     polyline,
     ruler,
-    step_ticks,
 )
 from ._runs import check_sequence
 from ._table import AbstractTable, Arrays, Values
@@ -67,41 +72,26 @@ class MaskTable(AbstractTable):
         film = check_sequence("film", film, model.obs_size)
         check_film(model, shape, (film, clean), truth, readout)
         self._given = (model, inference, film, readout, key)
-        length = len(film)
-        self.sliders = window_sliders(windows, length)
-        count = min(FRAMES, length)
-        self._places = np.floor((np.arange(count) + 0.5) * length / count).astype(int)
-        places = self._places
-        self.constants = {"truth": truth, "clean": clean[places], "data": film[places]}
+        self.sliders = window_sliders(windows, len(film))
+        count = min(FRAMES, len(film))
+        self._places = np.floor((np.arange(count) + 0.5) * len(film) / count).astype(int)
+        pictures = {"clean": clean[self._places], "data": film[self._places]}
+        self.constants = {"truth": truth, **pictures}
         self.bits = dict(truth=16, clean=8, data=8, mean=16, low=16, high=16, paths=8, frames=8)
         self.ranges = {kind: (0.0, 1.0) for kind in ("clean", "data", "frames")}
-        (what, unit), (other, other_unit) = names
+        (what, _), (other, _) = names
         self.description = (
             f"Above, the {what} over the steps of a film, with the truth and a band; then {other} "
             f"against {what}; below, frames: the truth, the data, and what the model makes of them."
         )
-        self.extras = {
-            "shape": list(shape),
-            "places": places.tolist(),
-            "length": length,
-            "what": what,
-            "unit": unit,
-            "titles": [f"{what}, {unit}", f"{other}, {other_unit}"],
-            "axes": [nice_axis(*_ends(truth[:, i]), 4) for i in range(2)],
-            "step_ticks": step_ticks(1, length),
-        }
+        self.extras = mask_extras(truth, self._places, shape, names)
 
     def evaluate(self, values: Values) -> dict[str, np.ndarray]:
         """The arrays of one window."""
         model, inference, film, readout, key = self._given
         hidden = hidden_steps(values, len(film))
-        found = infer_masked(
-            model,
-            inference,
-            *map(jnp.asarray, (film, ~hidden, self._places)),
-            readout,
-            key=key,
-        )
+        arrays = map(jnp.asarray, (film, ~hidden, self._places))
+        found = infer_masked(model, inference, *arrays, readout=readout, key=key)
         draws, frames = (np.asarray(array) for array in found)
         low, high = np.quantile(draws[..., 0], (0.05, 0.95), axis=0)
         paths = np.where(hidden[:, None], draws[:PATHS], 0.0)
@@ -239,9 +229,3 @@ def _abscissa(axis: Axis, value: float, width: float) -> float:
 def _mean(values: Float[np.ndarray, " steps"]) -> float:
     """Summed from the left, as the page does."""
     return sum(float(value) for value in values) / len(values)
-
-
-def _ends(values: Float[np.ndarray, " time"]) -> tuple[float, float]:
-    """The range of the truth and a fifth beyond it."""
-    low, high = float(values.min()), float(values.max())
-    return low - 0.2 * (high - low), high + 0.2 * (high - low)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -12,6 +13,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key
 
 import avfkit
 
+from ._plot import nice_axis, step_ticks
 from ._table import Slider, Values
 
 Readout = Callable[[Float[Array, " latent"]], Float[Array, " 2"]]
@@ -25,8 +27,8 @@ def infer_masked(
     film: Float[Array, "time pixels"],
     seen: Bool[Array, " time"],
     places: Int[Array, " frames"],
-    readout: Readout,
     *,
+    readout: Readout,
     key: Key[Array, ""],
 ) -> tuple[Float[Array, "draws time 2"], Float[Array, "frames pixels"]]:
     """Draw paths from the posterior of a film of which steps are missing; a mask compiles nothing.
@@ -126,3 +128,39 @@ def window_sliders(windows: tuple[Sequence[int], Sequence[int]], length: int) ->
         Slider("start", "Window starts", starts, from_step),
         Slider("length", "Steps hidden", lengths, hidden),
     )
+
+
+def mask_extras(
+    truth: Float[np.ndarray, "time 2"],
+    places: Int[np.ndarray, " frames"],
+    shape: tuple[int, int],
+    names: tuple[tuple[str, str], tuple[str, str]],
+) -> dict[str, Any]:
+    """Sizes, axes and words of the picture.
+
+    Args:
+        truth: the two numbers that are read out.
+        places: the steps whose frames are shown.
+        shape: height and width of a frame.
+        names: name and unit of each number.
+
+    Returns:
+        What JSON can hold.
+    """
+    length, (what, unit) = len(truth), names[0]
+    return {
+        "shape": list(shape),
+        "places": places.tolist(),
+        "length": length,
+        "what": what,
+        "unit": unit,
+        "titles": [", ".join(pair) for pair in names],
+        "axes": [nice_axis(*_ends(truth[:, i]), 4) for i in range(2)],
+        "step_ticks": step_ticks(1, length),
+    }
+
+
+def _ends(values: Float[np.ndarray, " time"]) -> tuple[float, float]:
+    """The range of the truth and a fifth beyond it."""
+    low, high = float(values.min()), float(values.max())
+    return low - 0.2 * (high - low), high + 0.2 * (high - low)

@@ -120,14 +120,7 @@ class PosteriorTable(AbstractTable):
             paths[mark] = polyline(xs, heights(arrays[name]))
         inside = [(x, y) for x, v, y in dots if axis["low"] <= v <= axis["high"]]
         paths["seen"] = "".join(disc(x, y, 1.8) for x, y in inside)
-        texts.append(
-            (
-                LEFT,
-                TOP - 10,
-                "start",
-                "first entry of C z + d; dots: observed",
-            )
-        )
+        texts.append((LEFT, TOP - 10, "start", "first entry of C z + d; dots: observed"))
         gap_axis = self.extras["gap_axes"][at["snr"]][at["latent"]]
         gaps = self.extras | {"energy_axis": gap_axis}
         below = strip(gaps, {"energy": arrays["gap"]}, None, width, BOTTOM + 34)

@@ -90,11 +90,7 @@ def _srnn(name: str, title: str, small: bool, *, window: str, epoch: int, **wher
     head = partial(
         DiscretisedGaussianHead, window=_WINDOW[window], centred=False, log_var_range=floor
     )
-    note = (
-        "reads x_t, as the paper says, and takes VRNN's learned step"
-        if small
-        else "does not read x_t"
-    )
+    note = f"SRNN as the AVF authors coded it; the update network {_READS[small]}"
     changes = {"own": {"anneal": 20 * epoch}, **_avf_rates(anneal=50 * epoch)}
     update = {"encode_observation": True, **_LEARNED_STEP} if small else {}
     return Preset(
@@ -103,9 +99,7 @@ def _srnn(name: str, title: str, small: bool, *, window: str, epoch: int, **wher
         kind="speech",
         model=partial(_srnn_model, **sizes, **wide, head=head),
         own=partial(_own, **wide, activation=clipped_leaky_relu),
-        differs=_differs(
-            f"SRNN as the AVF authors coded it; the update network {note}", small, window
-        ),
+        differs=_differs(note, small, window),
         recipe=_SRNN_SMALL_RECIPE if small else _recipe(1e-3, clip=1000.0),
         changes=_SRNN_SMALL_CHANGES if small else changes,
         update={"width": 256 if small else 1024, "depth": 2, **update},
@@ -117,6 +111,10 @@ def _srnn(name: str, title: str, small: bool, *, window: str, epoch: int, **wher
     )
 
 
+_READS = {
+    True: "reads x_t, as the paper says, and takes VRNN's learned step",
+    False: "does not read x_t",
+}
 _VRNN_PAPER = {"latent": 200, "hidden_size": 2000, "width": 500, "obs_width": 600, "depth": 4}
 _VRNN_SMALL = {"latent": 128, "hidden_size": 256, "width": 256, "obs_width": 400, "depth": 1}
 _SRNN_PAPER = {"latent": 256, "hidden_size": 1024}

@@ -96,20 +96,24 @@ def _means(tree: tuple, sequences: Any, seen: np.ndarray | None = None) -> np.nd
 
 
 def _prediction(tree: tuple, sequences: Any) -> float:
+    model, inference = tree
+
     @jax.jit
     def nats(xs: Array) -> Array:
         options: dict[str, Any] = {"key": key_of("test"), "num_samples": _PATHS}
-        return avfkit.predictive_log_likelihood(*tree, xs, _GIVEN, **options)
+        return avfkit.predictive_log_likelihood(model, inference, xs, _GIVEN, **options)
 
     found = [float(nats(jnp.asarray(xs))) for xs in sequences]
     return float(np.mean(found)) / ((len(sequences[0]) - _GIVEN) * _SIZE**2)
 
 
 def _imputed(tree: tuple, sequences: Any, seen: np.ndarray) -> float:
+    (model, inference), observed = tree, jnp.asarray(seen)
+
     @jax.jit
     def nats(xs: Array) -> Array:
         options: dict[str, Any] = {"key": key_of("test"), "num_samples": _PATHS}
-        return avfkit.imputation(*tree, xs, jnp.asarray(seen), **options).log_likelihood
+        return avfkit.imputation(model, inference, xs, observed, **options).log_likelihood
 
     return float(np.mean([float(nats(jnp.asarray(xs))) for xs in sequences]))
 
