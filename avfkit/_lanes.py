@@ -28,10 +28,11 @@ def lanes_last(function: Callable[..., Any]) -> Callable[..., Any]:
     `jax.vmap`, however often, adds lanes and calls nothing twice. The result has no derivative of
     its own (the caller gives it one), and each of its outputs depends on some input.
     """
+    compiled = jax.jit(function)  # one program, also where the caller compiles nothing
 
     @custom_vmap
     def along(*trees: Any) -> Any:
-        return function(*trees)
+        return compiled(*trees)
 
     @along.def_vmap
     def mapped(size: int, batched: Any, *trees: Any) -> tuple[Any, Any]:
