@@ -132,15 +132,17 @@ def gaussians(latent=2, obs=3, snr=1, length=9):
     return truth, precision, np.linalg.solve(precision, linear)
 
 
-def test_the_exact_posterior_and_the_best_mean_field_are_those_of_one_gaussian():
-    found = posterior_explorer(family="mean field", snr=1, latent=2)._arrays()
-    truth, precision, mean = gaussians()
-    exact, block = np.linalg.inv(precision), [slice(2 * t, 2 * t + 2) for t in range(9)]
+@pytest.mark.parametrize(("latent", "obs"), [(1, 2), (2, 3)])
+def test_the_exact_posterior_and_the_best_mean_field_are_those_of_one_gaussian(latent, obs):
+    found = posterior_explorer(family="mean field", snr=1, latent=latent)._arrays()
+    truth, precision, mean = gaussians(latent, obs)
+    exact = np.linalg.inv(precision)
+    block = [slice(latent * t, latent * (t + 1)) for t in range(9)]
     row = truth.C[0]
     blocks = [precision[here, here] for here in block]
     widths = [row @ exact[here, here] @ row for here in block]
     alone = [row @ np.linalg.solve(inner, row) for inner in blocks]
-    path = mean.reshape(9, 2) @ row + truth.d[0]
+    path = mean.reshape(9, latent) @ row + truth.d[0]
     gap = 0.5 * (sum(np.linalg.slogdet(b)[1] for b in blocks) - np.linalg.slogdet(precision)[1])
     np.testing.assert_allclose(found["exact_mean"], path, rtol=1e-9)
     np.testing.assert_allclose(found["mean"], path, rtol=1e-9)

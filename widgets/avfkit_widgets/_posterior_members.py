@@ -62,37 +62,45 @@ def compare(
         member: the posterior.
     """
     hints = kalman.linear_gaussian_potentials(*emission, xs, jnp.ones(xs.shape, bool))
-    exact = kalman.conditionals(chain, hints)
     said = jax.tree.map(partial(jnp.where, member.diagonal), _diagonal(hints), hints)
-    ahead, alone = _looking_ahead(chain, said, member.reach), _factorised(chain, hints, exact)
+    ahead, exact = _looking_ahead(chain, said, member.reach, hints)
+    moments = kalman.marginals(exact)
+    alone = _factorised(chain, hints, moments.mean)
     path = jax.tree.map(partial(jnp.where, member.factorised), alone, ahead)
     row, shift = emission[0][0], emission[1][0]
 
-    def seen(posterior: kalman.Conditionals) -> tuple[Array, Array]:
-        mean, cov, _ = kalman.marginals(posterior)
+    def seen(marginals: kalman.Marginals) -> tuple[Array, Array]:
+        mean, cov, _ = marginals
         return mean @ row + shift, jnp.sqrt(jnp.einsum("i,tij,j->t", row, cov, row))
 
     draw = kalman.sample(path, key=jr.key(0)) @ row + shift
-    return Compared(*seen(exact), *seen(path), draw, kalman.divergence(path, exact))
+    found = *seen(moments), *seen(kalman.marginals(path))
+    return Compared(*found, draw, kalman.divergence(path, exact))
 
 
 def _looking_ahead(
-    chain: kalman.Chain, hints: kalman.Potentials, reach: Int[Array, ""]
-) -> kalman.Conditionals:
-    """q(z_t | z_{t-1}) from the hints of steps t to t + reach."""
-    steps = jnp.arange(len(hints.linear))
+    chain: kalman.Chain, said: kalman.Potentials, reach: Int[Array, ""], hints: kalman.Potentials
+) -> tuple[kalman.Conditionals, kalman.Conditionals]:
+    """q(z_t | z_{t-1}) from what is said at steps up to t + reach, and the exact posterior.
 
-    def at(t: Array) -> kalman.Conditionals:
-        near = steps <= t + reach
-        kept = jax.vmap(lambda keep, hint: jax.tree.map(lambda leaf: keep * leaf, hint))
-        found = kalman.conditionals(chain, kept(near.astype(hints.linear.dtype), hints))
-        return jax.tree.map(lambda leaf: leaf[t], found)
+    The exact one is one row more, with all hints: so one recursion is compiled for both.
+    """
+    steps = jnp.arange(len(said.linear))
+    near = steps <= steps[:, None] + reach
 
-    return jax.vmap(at)(steps)
+    def rows(some: Array, every: Array) -> Array:
+        kept = jnp.where(near.reshape(*near.shape, *[1] * (some.ndim - 1)), some, 0.0)
+        return jnp.concatenate([kept, every[None]])
+
+    found = jax.vmap(partial(kalman.conditionals, chain))(jax.tree.map(rows, said, hints))
+    return (
+        jax.tree.map(lambda leaf: leaf[steps, steps], found),
+        jax.tree.map(lambda leaf: leaf[-1], found),
+    )
 
 
 def _factorised(
-    chain: kalman.Chain, hints: kalman.Potentials, exact: kalman.Conditionals
+    chain: kalman.Chain, hints: kalman.Potentials, mean: Float[Array, "time latent"]
 ) -> kalman.Conditionals:
     """The factorised one of least divergence: exact means, inverse blocks of the precision."""
     steps = kalman.unrolled(chain, len(hints.linear))
@@ -100,7 +108,7 @@ def _factorised(
     onward = jnp.einsum("tji,tjk,tkl->til", steps.dynamics, inverse, steps.dynamics)
     onward = jnp.concatenate([onward[1:], jnp.zeros_like(onward[:1])])
     cov = jnp.linalg.inv(inverse + onward + hints.precision)
-    return kalman.Conditionals(jnp.zeros_like(cov), kalman.marginals(exact).mean, cov)
+    return kalman.Conditionals(jnp.zeros_like(cov), mean, cov)
 
 
 def _diagonal(hints: kalman.Potentials) -> kalman.Potentials:

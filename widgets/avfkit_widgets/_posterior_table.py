@@ -28,7 +28,8 @@ class PosteriorTable(AbstractTable):
     """A member of a family of posteriors beside the exact one, on a linear dynamical system.
 
     Each grid point solves one sequence with `avfkit.kalman`; all sequences of a size share one
-    system and one noise, which the signal-to-noise ratio scales.
+    system and one noise, which the signal-to-noise ratio scales. Smaller systems are solved inside
+    one of the largest size, so that one size is compiled.
     """
 
     kind = "posterior"
@@ -87,13 +88,11 @@ class PosteriorTable(AbstractTable):
             length=length,
             seed=seed,
         )
-        arrays = (truth.m1, truth.P1, truth.A, truth.b, truth.Q, truth.C, truth.d, truth.r)
-        chain, emission = _as_arrays(*arrays)
-        xs = jnp.asarray(drawn.sequences[0], float)
+        chain, emission, xs = _enlarged(truth, drawn.sequences[0], self._obs)
         found = compare(chain, emission, xs, self._members[values["family"]])
         shown = {name: np.asarray(array, float) for name, array in found._asdict().items()}
         clean = truth.latents[0] @ truth.C[0] + truth.d[0]
-        return {"truth": clean, "data": np.asarray(xs)[:, 0]} | shown
+        return {"truth": clean, "data": np.asarray(drawn.sequences[0], float)[:, 0]} | shown
 
     def scene(self, values: Values, arrays: Arrays, width: float) -> Scene:
         """The bands, and the gap below them."""
@@ -180,11 +179,43 @@ def _runs(found: dict, snr: float, latent: int) -> list[dict[str, np.ndarray]]:
     return [arrays for (_, s, d), arrays in found.items() if (s, d) == (snr, latent)]
 
 
-def _as_arrays(
-    *parts: Float[np.ndarray, "..."],
-) -> tuple[kalman.Chain, tuple[Array, Array, Array]]:
-    arrays = [jnp.asarray(part, float) for part in parts]
-    return kalman.Chain(*arrays[:5]), (arrays[5], arrays[6], arrays[7])
+def _enlarged(
+    truth: data.LDSTruth, xs: Float[np.ndarray, "time obs"], obs_sizes: dict[int, int]
+) -> tuple[kalman.Chain, tuple[Array, Array, Array], Array]:
+    """Chain, emission and data in the largest size.
+
+    A latent entry that is added is white noise and has an observation of its own: it is nothing to
+    the others, and under every posterior of a family it is what it is under the exact one.
+    """
+    (obs, latent), most = truth.C.shape, max(obs_sizes)
+    more = most - latent
+    rows = max(n + most - d for d, n in obs_sizes.items()) - obs - more
+    eye = np.eye(most)[latent:, latent:]
+
+    def beside(matrix: np.ndarray, corner: np.ndarray) -> np.ndarray:
+        return np.block(
+            [
+                [matrix, np.zeros((len(matrix), more))],
+                [np.zeros((len(corner), matrix.shape[1])), corner],
+            ]
+        )
+
+    def longer(vector: np.ndarray, count: int, value: float = 0.0) -> np.ndarray:
+        return np.concatenate([vector, np.full(count, value)])
+
+    arrays = (
+        longer(truth.m1, more),
+        beside(truth.P1, eye),
+        beside(truth.A, 0.0 * eye),
+        longer(truth.b, more),
+        beside(truth.Q, eye),
+        beside(truth.C, np.concatenate([eye, np.zeros((rows, more))])),
+        longer(truth.d, more + rows),
+        longer(truth.r, more + rows, 1.0),
+        np.pad(xs, ((0, 0), (0, more + rows))),
+    )
+    found = [jnp.asarray(array, float) for array in arrays]
+    return kalman.Chain(*found[:5]), (found[5], found[6], found[7]), found[8]
 
 
 def _check(sizes: Sequence[tuple[int, int]], snrs: Sequence[float], reaches: Sequence[int]) -> None:
