@@ -88,11 +88,12 @@ class PosteriorTable(AbstractTable):
             length=length,
             seed=seed,
         )
-        chain, emission, xs = _enlarged(truth, drawn.sequences[0], self._obs)
+        seen = np.asarray(drawn.sequences[0], float)
+        chain, emission, xs = _enlarged(truth, seen, self._obs)
         found = compare(chain, emission, xs, self._members[values["family"]])
         shown = {name: np.asarray(array, float) for name, array in found._asdict().items()}
         clean = truth.latents[0] @ truth.C[0] + truth.d[0]
-        return {"truth": clean, "data": np.asarray(drawn.sequences[0], float)[:, 0]} | shown
+        return {"truth": clean, "data": seen[:, 0]} | shown
 
     def scene(self, values: Values, arrays: Arrays, width: float) -> Scene:
         """The bands, and the gap below them."""
