@@ -108,7 +108,8 @@ def solve_lower(scale: Lanes, values: Lanes) -> Lanes:
         def step(i: Array, found: Array) -> Array:
             return found - below[:, i, None] * (found[i] / diagonal[i])
 
-        return jax.lax.fori_loop(0, size, step, values) / diagonal[:, None]
+        start = jnp.broadcast_to(values, (values + diagonal[:, None]).shape)
+        return jax.lax.fori_loop(0, size, step, start) / diagonal[:, None]
     rows = []
     for i in range(size):
         rows.append(values[0] / diagonal[i])

@@ -34,6 +34,21 @@ def test_factors_and_solutions(size):
     np.testing.assert_allclose(inverse, np.linalg.inv(expected), rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("axes", [(0, None), (None, 0)])
+def test_one_lane_meets_many(size, axes):
+    scales = np.linalg.cholesky(covariances(size))
+    values = np.random.default_rng(1).normal(size=(2, size, 2))
+    parts = [
+        part if axis == 0 else part[0] for part, axis in zip((scales, values), axes, strict=True)
+    ]
+    found = jax.jit(jax.vmap(lanes_last(solve_lower), axes))(*map(jnp.array, parts))
+    scales, values = (
+        part if axis == 0 else part[:1] for part, axis in zip((scales, values), axes, strict=True)
+    )
+    np.testing.assert_allclose(found, np.linalg.solve(scales, values), rtol=1e-8, atol=1e-10)
+
+
 @pytest.mark.parametrize("size", [2, 13])
 def test_pivots_below_the_least_are_lifted_and_zeros_give_zeros(size):
     flat = np.diag([4.0, 0.0, 9.0, *[1.0] * size][:size])[..., None]

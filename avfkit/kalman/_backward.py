@@ -93,7 +93,8 @@ def _looped(root: Array, reached: Array, rest: Array, said: Array) -> tuple[Arra
         heard = hint + message
         seen = product(transpose(scale), heard)
         inverse = inverse_root(eye + product(seen[:, :-1], scale), least=1.0)
-        wanted = reach - product(seen, jnp.concatenate([left, one]))
+        ends = jnp.broadcast_to(one, (*one.shape[:2], left.shape[-1]))
+        wanted = reach - product(seen, jnp.concatenate([left, ends]))
         drawn = product(transpose(inverse), product(inverse, wanted))
         path = left + product(scale, drawn)
         slope = product(heard[:, :-1], path) + one * heard[:, -1:]

@@ -166,6 +166,34 @@ def test_derivatives_forward_twice_and_of_a_batch():
     np.testing.assert_allclose(once, (ahead - behind) / 2e-6, rtol=1e-5, atol=1e-7)
 
 
+def test_a_batch_of_chains_of_potentials_or_of_both():
+    """One of the two may be shared by the batch, and every chain may meet every potential."""
+    chains = [random_chain(seed, 2, 3) for seed in range(2)]
+    hints = [random_potentials(seed, 2, 3) for seed in range(2)]
+    several, many = (
+        jax.tree.map(lambda *parts: jnp.stack(parts), *each) for each in (chains, hints)
+    )
+
+    def found(chain, potentials):
+        path = kalman.conditionals(chain, potentials, method="sequential")
+        filtered = kalman.filter(chain, potentials, method="sequential")
+        return path, filtered, kalman.sample(path, key=jr.key(0), method="sequential")
+
+    @jax.jit
+    def batches(several, many):
+        of_chains = jax.vmap(found, (0, None))
+        return of_chains(several, hints[0]), jax.vmap(of_chains, (None, 0), 1)(several, many)
+
+    single, (by_chain, by_both) = jax.jit(found), batches(several, many)
+    for i, chain in enumerate(chains):
+        for j, potentials in enumerate(hints):
+            expected = single(chain, potentials)
+            pairs = [(by_both, (i, j))] + ([(by_chain, i)] if j == 0 else [])
+            for batch, place in pairs:
+                for a, b in zip(*map(jax.tree.leaves, (batch, expected)), strict=True):
+                    np.testing.assert_allclose(a[place], b, rtol=1e-9, atol=1e-12)
+
+
 def test_a_shared_chain_is_one_whose_steps_are_the_same():
     rng = np.random.default_rng(0)
     chain = kalman.Chain(
