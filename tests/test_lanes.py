@@ -70,20 +70,20 @@ def test_products_of_few_and_of_many_lanes(lanes):
 def test_every_vmap_adds_lanes_to_one_call():
     shapes = []
 
-    @lanes_last
-    def combined(a, b):
-        shapes.append((a.shape, b.shape))
-        return {"product": product(a, b), "first": a + 0.0}
+    def recording():  # anew each time: what JAX has traced before it does not trace again
+        @lanes_last
+        def combined(a, b):
+            shapes.append((a.shape, b.shape))
+            return {"product": product(a, b), "first": a + 0.0}
+
+        return jax.vmap(combined, (0, None))
 
     rng = np.random.default_rng(0)
     a, b = jnp.array(rng.normal(size=(4, 2, 2))), jnp.array(rng.normal(size=(3, 2, 2)))
-    inner = jax.vmap(combined, (0, None))
-    shapes.clear()
-    found = jax.jit(jax.vmap(inner, (None, 0)))(a, b)
+    found = jax.jit(jax.vmap(recording(), (None, 0)))(a, b)
     assert shapes[-1] == ((2, 2, 12), (2, 2, 12))
     np.testing.assert_allclose(found["product"], np.einsum("nij,mjk->mnik", a, b), atol=1e-12)
     np.testing.assert_array_equal(found["first"], np.broadcast_to(a, (3, 4, 2, 2)))
-    shapes.clear()
-    once = jax.jit(inner)(a, b[0])
+    once = jax.jit(recording())(a, b[0])
     assert shapes[-1] == ((2, 2, 4), (2, 2, 1))
     np.testing.assert_allclose(once["product"], found["product"][0], atol=1e-12)
