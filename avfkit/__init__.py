@@ -8,6 +8,9 @@ from . import data as data
 from . import kalman as kalman
 from . import nn as nn
 from . import train as train
+from ._contract import Clause as Clause
+from ._contract import Contract as Contract
+from ._contract import check_contract as check_contract
 from ._discretised import DiscretisedGaussian as DiscretisedGaussian
 from ._distributions import AbstractDistribution as AbstractDistribution
 from ._distributions import AbstractGaussian as AbstractGaussian

@@ -48,11 +48,11 @@ class OnlineFilter(eqx.Module):
     inference: AbstractInference
 
     def __check_init__(self) -> None:
-        _stepwise(self.inference).start(self.model)
+        _checked(self.inference).start(self.model)
 
     def init(self, *, key: Key[Array, ""]) -> OnlineState:
         """The state before the first observation."""
-        start = _stepwise(self.inference).start(self.model)
+        start = _checked(self.inference).start(self.model)
         state = OnlineState(start, jnp.zeros((), int), key)
         return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), state)  # no weak types
 
@@ -152,11 +152,14 @@ class OnlineFilter(eqx.Module):
         return {name: train.fingerprint(part) for name, part in parts.items()}
 
 
-def _stepwise(inference: AbstractInference) -> AbstractStepwise:
-    if isinstance(inference, AbstractStepwise):
-        return inference
-    if inference.stepper is not None:
-        return inference.stepper
+def stepwise(inference: AbstractInference) -> AbstractStepwise | None:
+    """The method that goes step by step, if it is one or has one inside."""
+    return inference if isinstance(inference, AbstractStepwise) else inference.stepper
+
+
+def _checked(inference: AbstractInference) -> AbstractStepwise:
+    if found := stepwise(inference):
+        return found
     raise TypeError(
         f"OnlineFilter needs a filter, which takes the observations one at a time; "
         f"{type(inference).__name__} sees the whole sequence. Use IterativeFilter or DirectFilter; "
@@ -185,7 +188,7 @@ def _advance(
 ) -> tuple[OnlineState, Filtered]:
     model, before = online.model, state.loop[0]
     key = jr.fold_in(state.key, state.steps)
-    loop, trace = _stepwise(online.inference).step(model, state.loop, x, observed, key=key)
+    loop, trace = _checked(online.inference).step(model, state.loop, x, observed, key=key)
     return OnlineState(loop, state.steps + 1, state.key), _filtered(model, before, trace)
 
 

@@ -30,6 +30,7 @@ AVFKIT: dict[str, set[str]] = {
         *("_types", "_divergence", "_model", "_trace", "_inference", "_sample", "_stream"),
         "train",
     },
+    "_contract": {"_types", "_model", "_inference", "_objectives", "_sample", "_streaming"},
     "_imputation": {"_types", "_model", "_inference", "_prediction"},
     "nn": {"_types", "_linalg", "_distributions", "_discretised"},
     "models": {"_types", "_distributions", "_discretised", "_model", "nn", "kalman"},
