@@ -8,6 +8,9 @@ from . import data as data
 from . import kalman as kalman
 from . import nn as nn
 from . import train as train
+from ._contract import Clause as Clause
+from ._contract import Contract as Contract
+from ._contract import check_contract as check_contract
 from ._discretised import DiscretisedGaussian as DiscretisedGaussian
 from ._distributions import AbstractDistribution as AbstractDistribution
 from ._distributions import AbstractGaussian as AbstractGaussian
@@ -24,7 +27,7 @@ from ._imputation import imputation as imputation
 from ._inference import AbstractFilter as AbstractFilter
 from ._inference import AbstractInference as AbstractInference
 from ._inference import AbstractScanFilter as AbstractScanFilter
-from ._inference import StepProblem as StepProblem
+from ._inference import AbstractStepwise as AbstractStepwise
 from ._model import AbstractLatentLDS as AbstractLatentLDS
 from ._model import AbstractMarkovModel as AbstractMarkovModel
 from ._model import AbstractModel as AbstractModel
@@ -37,9 +40,13 @@ from ._prediction import OneStep as OneStep
 from ._prediction import continuation as continuation
 from ._prediction import one_step as one_step
 from ._prediction import predictive_log_likelihood as predictive_log_likelihood
+from ._problem import StepProblem as StepProblem
 from ._sample import sample as sample
 from ._smoother import AbstractPath as AbstractPath
 from ._smoother import AbstractSmoother as AbstractSmoother
+from ._stream import Filtered as Filtered
+from ._stream import OnlineState as OnlineState
+from ._streaming import OnlineFilter as OnlineFilter
 from ._trace import Trace as Trace
 from .inference import AbstractAmortizedUpdate as AbstractAmortizedUpdate
 from .inference import AbstractExpectation as AbstractExpectation

@@ -15,7 +15,7 @@ import numpy as np
 from jax.scipy.special import erfc, ndtr
 from jaxtyping import Array, Bool, Float, Key
 
-from ._distributions import LOG_2PI, AbstractDistribution
+from ._distributions import LOG_2PI, AbstractDistribution, seen
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 _FAR, _TERMS = 4.0, 16  # where Mills ratios are continued fractions, and of how many terms
@@ -70,7 +70,7 @@ class DiscretisedGaussian(AbstractDistribution):
     ) -> Float[Array, ""]:
         """Sum over the observed entries of the log-probability of their bins, in nats."""
         scale = jnp.exp(-0.5 * self.log_var)
-        centre = (value + (self.offset + 0.5 * self.window) - self.mean) * scale
+        centre = (seen(value, observed) + (self.offset + 0.5 * self.window) - self.mean) * scale
         terms = log_bin_probability(centre, 0.5 * self.window * scale)
         return jnp.sum(terms if observed is None else jnp.where(observed, terms, 0.0))
 

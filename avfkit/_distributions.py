@@ -93,7 +93,7 @@ class DiagonalGaussian(AbstractGaussian):
         self, value: Float[Array, " size"], observed: Bool[Array, " size"] | None = None
     ) -> Float[Array, ""]:
         """Sum over the observed entries of the Gaussian log density, in nats."""
-        scaled = (value - self.mean) ** 2 * jnp.exp(-self.log_var)
+        scaled = (seen(value, observed) - self.mean) ** 2 * jnp.exp(-self.log_var)
         return _masked_sum(-0.5 * (LOG_2PI + self.log_var + scaled), observed)
 
     @classmethod
@@ -208,11 +208,17 @@ class Bernoulli(AbstractDistribution):
         self, value: Float[Array, " size"], observed: Bool[Array, " size"] | None = None
     ) -> Float[Array, ""]:
         """Sum over the observed entries of the log probability, in nats."""
-        return _masked_sum(value * self.logits - jax.nn.softplus(self.logits), observed)
+        terms = seen(value, observed) * self.logits - jax.nn.softplus(self.logits)
+        return _masked_sum(terms, observed)
 
     def sample(self, *, key: Key[Array, ""]) -> Float[Array, " size"]:
         """One draw of zeros and ones, in the dtype of the logits."""
         return jr.bernoulli(key, self.mean).astype(self.logits.dtype)
+
+
+def seen(value: Float[Array, "*size"], observed: Array | None) -> Float[Array, "*size"]:
+    """The value with zeros where it is missing: NaN there would be NaN in every gradient."""
+    return value if observed is None else jnp.where(observed, value, 0.0)
 
 
 def _masked_sum(terms: Array, observed: Array | None) -> Float[Array, ""]:

@@ -24,39 +24,10 @@ import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
 from ._distributions import AbstractGaussian, DiagonalGaussian, FullGaussian
-from ._divergence import kl
 from ._model import AbstractModel, impute, prepare, step_keys
+from ._problem import StepProblem
 from ._trace import Trace
 from ._types import Carry, Observations, Observed, State
-
-
-class StepProblem(eqx.Module):
-    """What there is to infer at one step: the prior, the likelihood and what was observed.
-
-    The past enters through `state` only (Eq. 11): once the past is drawn, inference at step t is
-    an ordinary variational problem.
-    """
-
-    model: AbstractModel
-    state: State
-    prior: AbstractGaussian
-    x: Float[Array, " obs"]
-    observed: Bool[Array, " obs"]
-    kl_weight: Float[Array, ""] | float
-
-    def reconstruction(self, z: Float[Array, " latent"]) -> Float[Array, ""]:
-        """-log p(x_t | z_t, past) of the observed entries, in nats."""
-        return -self.model.likelihood(self.state, z).log_prob(self.x, self.observed)
-
-    def free_energy(
-        self, q: AbstractGaussian, noise: Float[Array, "points latent"]
-    ) -> Float[Array, ""]:
-        """The step free energy of `q` (Eq. 9), its expectation an average over noise points.
-
-        The KL term is exact and multiplied by `kl_weight` (1 unless a loss anneals it).
-        """
-        errors = jax.vmap(lambda point: self.reconstruction(q.transform(point)))(noise)
-        return jnp.mean(errors) + self.kl_weight * kl(q, self.prior)
 
 
 class AbstractInference(eqx.Module):
@@ -100,7 +71,35 @@ class AbstractInference(eqx.Module):
         """
 
 
-class AbstractFilter(AbstractInference):
+class AbstractStepwise(AbstractInference):
+    """Inference that takes the observations one at a time: what `OnlineFilter` runs on.
+
+    What it holds between two steps, the `loop`, is a state of the model, from which the model can
+    go on by itself, and a memory of its own.
+    """
+
+    @abstractmethod
+    def start(self, model: AbstractModel) -> tuple[State, Carry]:
+        """The loop before the first step, after checking that the method fits the model."""
+
+    @abstractmethod
+    def step(
+        self,
+        model: AbstractModel,
+        loop: tuple[State, Carry],
+        x: Float[Array, " obs"],
+        observed: Bool[Array, " obs"],
+        *,
+        key: Key[Array, ""],
+        kl_weight: Float[Array, ""] | float = 1.0,
+    ) -> tuple[tuple[State, Carry], Trace]:
+        """The loop after one more observation, and that step's trace (without a time axis).
+
+        `infer` is a scan of this, with `fold_in(key, t)` for the key of step t = 0, 1, ...
+        """
+
+
+class AbstractFilter(AbstractStepwise):
     """Infers z_t from the past and x_t only (Eq. 6), step by step.
 
     `through_past` says whether gradients flow through z_t to later steps. In variational filtering
@@ -129,6 +128,10 @@ class AbstractFilter(AbstractInference):
     ) -> tuple[AbstractGaussian, Float[Array, " iterations"], Carry]:
         """The approximate posterior q_t, the free energies of its iterations, the new memory."""
 
+    def start(self, model: AbstractModel) -> tuple[State, Carry]:
+        """The model's state and the filter's memory before the first step."""
+        return model.init(), self.init(model)
+
     def step(
         self,
         model: AbstractModel,
@@ -145,8 +148,7 @@ class AbstractFilter(AbstractInference):
 
         Args:
             model: the model.
-            loop: the model's state and the filter's memory, `(model.init(), filter.init(model))`
-                before the first step.
+            loop: the model's state and the filter's memory; `start(model)` before the first step.
             x: the observation; missing entries hold any finite number.
             observed: which entries were observed.
             key: randomness of this step.
@@ -203,8 +205,7 @@ class AbstractFilter(AbstractInference):
             loop, trace, filled = self._advance(model, loop, x, seen, **options)
             return loop, (trace, loop, filled)
 
-        start = (model.init(), self.init(model))
-        return scan(body, start, (xs, observed, step_keys(len(xs), key=key)))[1]
+        return scan(body, self.start(model), (xs, observed, step_keys(len(xs), key=key)))[1]
 
     def _past(self, drawn: Float[Array, " size"]) -> Float[Array, " size"]:
         """What later steps may see of a draw: with its gradient or without."""

@@ -23,7 +23,8 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from .._distributions import AbstractGaussian
-from .._inference import AbstractFilter, StepProblem
+from .._inference import AbstractFilter
+from .._problem import StepProblem
 from .._types import Carry
 
 Tree = TypeVar("Tree")

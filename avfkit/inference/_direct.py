@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._distributions import AbstractGaussian, DiagonalGaussian
-from .._inference import AbstractScanFilter, StepProblem
+from .._inference import AbstractScanFilter
 from .._model import AbstractModel, feature_size
+from .._problem import StepProblem
 from .._types import Carry
 from ..nn import Conditional, GaussianHead
 from ._detached import amortized

@@ -21,8 +21,9 @@ import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from .._distributions import AbstractGaussian
-from .._inference import AbstractFilter, AbstractScanFilter, StepProblem, select
+from .._inference import AbstractFilter, AbstractScanFilter, select
 from .._model import AbstractModel, nothing_seen, prepare
+from .._problem import StepProblem
 from .._trace import Trace
 from .._types import Carry, Observations, Observed
 from ._detached import fix

@@ -20,8 +20,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._distributions import AbstractGaussian, DiagonalGaussian
-from .._inference import StepProblem
 from .._model import AbstractModel
+from .._problem import StepProblem
 from ..nn import LOG_VAR_RANGE, Highway, affine
 from ._signals import gradients, signal_sizes
 from ._update import AbstractAmortizedUpdate, Memory

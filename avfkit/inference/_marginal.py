@@ -3,18 +3,19 @@
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from .. import kalman
-from .._distributions import AbstractGaussian, FullGaussian
-from .._inference import AbstractFilter, AbstractInference, StepProblem
+from .._distributions import FullGaussian
+from .._inference import AbstractFilter, AbstractStepwise
 from .._model import AbstractLatentLDS, AbstractModel, prepare, step_keys
+from .._problem import StepProblem
 from .._trace import Trace
-from .._types import Observations, Observed
+from .._types import Carry, Observations, Observed, State
 from ._expectation import Cubature
 
 
-class MarginalFilter(AbstractInference):
+class MarginalFilter(AbstractStepwise):
     """Any filter, with moments carried forward in place of a drawn path.
 
     "For simple models, such as linear Gaussian models, these expectations may be computed exactly"
@@ -54,29 +55,47 @@ class MarginalFilter(AbstractInference):
         kl_weight: Float[Array, ""] | float = 1.0,
     ) -> Trace:
         """Filter one sequence by predicting and updating beliefs."""
-        if not isinstance(model, AbstractLatentLDS):
-            raise TypeError(
-                "MarginalFilter needs a model with linear-Gaussian latent dynamics (a subclass of "
-                f"AbstractLatentLDS); {type(model).__name__} is not one. Use the filter itself, "
-                f"{type(self.filter).__name__}, which follows a drawn path."
-            )
+        start = self.start(model)
         xs, observed = prepare(model, xs, observed)
         weight = jnp.asarray(kl_weight, xs.dtype)
-        chain = model.chain
+        chain = _chain(self, model)
 
         def body(loop: tuple, inputs: tuple) -> tuple[tuple, Trace]:
-            prior, carry = loop
             x, seen, step_key = inputs
-            problem = StepProblem(model, prior, prior, x, seen, weight)
-            q, trace, carry = self._update(carry, problem, key=step_key)
-            return (FullGaussian.from_covariance(*_predict(chain, q)), carry), trace
+            problem = StepProblem(model, loop[0], loop[0], x, seen, weight)
+            return self._advance(chain, loop[1], problem, key=step_key)
 
-        start = (FullGaussian.of(model.initial()), self.filter.init(model))
         return jax.lax.scan(body, start, (xs, observed, step_keys(len(xs), key=key)))[1]
 
+    def start(self, model: AbstractModel) -> tuple[State, Carry]:
+        """The prior of the first step, and the memory of the filter inside."""
+        _chain(self, model)
+        return FullGaussian.of(model.init()), self.filter.init(model)
+
+    def step(
+        self,
+        model: AbstractModel,
+        loop: tuple[State, Carry],
+        x: Float[Array, " obs"],
+        observed: Bool[Array, " obs"],
+        *,
+        key: Key[Array, ""],
+        kl_weight: Float[Array, ""] | float = 1.0,
+    ) -> tuple[tuple[State, Carry], Trace]:
+        """Update the prediction, which is the loop's state, and predict again."""
+        problem = StepProblem(model, loop[0], loop[0], x, observed, kl_weight)
+        return self._advance(_chain(self, model), loop[1], problem, key=key)
+
+    def _advance(
+        self, chain: kalman.Chain, carry: Carry, problem: StepProblem, *, key: Key[Array, ""]
+    ) -> tuple[tuple[State, Carry], Trace]:
+        q, trace, carry = self._update(carry, problem, key=key)
+        predicted = kalman.predict(chain, q.mean, q.covariance)
+        return (FullGaussian.from_covariance(*predicted), carry), trace
+
     def _update(
-        self, carry: object, problem: StepProblem, *, key: Key[Array, ""]
-    ) -> tuple[FullGaussian, Trace, object]:
+        self, carry: Carry, problem: StepProblem, *, key: Key[Array, ""]
+    ) -> tuple[FullGaussian, Trace, Carry]:
         infer_key, draw_key = jr.split(key)
         q, iterations, carry = self.filter.posterior(carry, problem, key=infer_key)
         seen = jnp.any(problem.observed)
@@ -89,7 +108,11 @@ class MarginalFilter(AbstractInference):
         return belief, Trace(z, belief, prior, jnp.mean(errors), iterations), carry
 
 
-def _predict(
-    chain: kalman.Chain, belief: AbstractGaussian
-) -> tuple[Float[Array, " latent"], Float[Array, "latent latent"]]:
-    return kalman.predict(chain, belief.mean, belief.covariance)
+def _chain(method: MarginalFilter, model: AbstractModel) -> kalman.Chain:
+    if isinstance(model, AbstractLatentLDS):
+        return model.chain
+    raise TypeError(
+        "MarginalFilter needs a model with linear-Gaussian latent dynamics (a subclass of "
+        f"AbstractLatentLDS); {type(model).__name__} is not one. Use the filter itself, "
+        f"{type(method.filter).__name__}, which follows a drawn path."
+    )

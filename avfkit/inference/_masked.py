@@ -2,17 +2,19 @@
 
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from .._inference import AbstractInference
 from .._model import AbstractModel, prepare
-from .._smoother import AbstractSmoother, replayed
+from .._smoother import AbstractSmoother, replayed, until_last
 from .._trace import Trace
 from .._types import Observations, Observed
 
 
 class Masked(AbstractInference):
     """A smoother that does not see a random window of the sequence, and is scored on all of it.
+
+    The window lies between the first step and the last one observed: padding does not move it.
 
     A path that explains what inference could not see needs dynamics that are right. In the
     structured posterior the window's potentials are dropped; a network reads zeros there. Train
@@ -57,16 +59,27 @@ class Masked(AbstractInference):
         del kl_weight
         window_key, key = jr.split(key)
         xs, observed = prepare(model, xs, observed)
-        shown = observed & ~window(len(xs), self.fraction, key=window_key)[:, None]
+        steps = jnp.sum(until_last(observed))
+        hidden = window(len(xs), self.fraction, key=window_key, within=steps)
+        shown = observed & ~hidden[:, None]
         path = self.smoother.path(model, jnp.where(shown, xs, 0.0), shown)
         return replayed(model, path, xs, observed, key=key)
 
 
 def window(
-    length: int, fraction: Float[Array, ""] | float, *, key: Key[Array, ""]
+    length: int,
+    fraction: Float[Array, ""] | float,
+    *,
+    key: Key[Array, ""],
+    within: Int[Array, ""] | int | None = None,
 ) -> Bool[Array, " time"]:
-    """One contiguous window of round(fraction * length) steps, anywhere in the sequence."""
-    size = jnp.round(jnp.asarray(fraction) * length).astype(int)
-    start = jr.randint(key, (), 0, length - size + 1)
+    """One contiguous window of round(fraction * within) steps, anywhere in the first `within`.
+
+    That is all of `length` if `within` is None; else the same window, whatever the length.
+    """
+    within = length if within is None else within
+    fraction = jnp.asarray(fraction)
+    size = jnp.round(fraction * jnp.asarray(within, fraction.dtype)).astype(int)
+    start = jr.randint(key, (), 0, within - size + 1)
     steps = jnp.arange(length)
     return (steps >= start) & (steps < start + size)

@@ -5,8 +5,9 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from .._distributions import AbstractGaussian
-from .._inference import AbstractScanFilter, StepProblem
+from .._inference import AbstractScanFilter
 from .._model import AbstractModel, feature_size
+from .._problem import StepProblem
 from .._types import Carry
 from ..nn import DeepMemory, GaussianHead
 from ._detached import amortized

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._distributions import AbstractGaussian, DiagonalGaussian
-from .._inference import StepProblem
 from .._model import AbstractModel
+from .._problem import StepProblem
 
 _FLOOR = 1e-6
 

@@ -18,9 +18,10 @@ from jaxtyping import Array, Bool, Float, Key
 
 from .. import kalman
 from .._distributions import AbstractGaussian, DiagonalGaussian, FullGaussian
-from .._inference import AbstractScanFilter, StepProblem
+from .._inference import AbstractScanFilter
 from .._linalg import solve_lower
 from .._model import AbstractLatentLDS, AbstractModel, nothing_seen
+from .._problem import StepProblem
 from .._smoother import AbstractPath, AbstractSmoother
 from .._types import Carry
 from ._path import GaussMarkov

@@ -13,8 +13,8 @@ import optax
 from jaxtyping import PyTree
 
 from .._distributions import AbstractGaussian, DiagonalGaussian
-from .._inference import StepProblem
 from .._model import AbstractModel
+from .._problem import StepProblem
 
 Memory: TypeAlias = PyTree
 """What an update rule remembers between the iterations of one step."""

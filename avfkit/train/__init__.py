@@ -1,6 +1,7 @@
 """Training: `fit` takes any pytree and any loss; checkpoints, metrics and progress come with it."""
 
 from avfkit.train._checkpoint import CheckpointError as CheckpointError
+from avfkit.train._checkpoint import fingerprint as fingerprint
 from avfkit.train._checkpoint import load as load
 from avfkit.train._checkpoint import read_header as read_header
 from avfkit.train._checkpoint import save as save

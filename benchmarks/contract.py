@@ -1,0 +1,80 @@
+"""The contract of missing data and streams, checked on every kind of model and inference there is.
+
+Claim: every pair that can meet keeps every clause that `avfkit.check_contract` checks, to rounding.
+Run from the repository's root; it compiles for minutes:
+
+    python benchmarks/contract.py
+
+The pairs are those of the tests' registries, one for each class (and, of LDS, for a linear emission
+and for a network), small and untrained, in double precision. Writes
+`benchmarks/results/contract.json`: for each pair and clause whether it is kept (null: not claimed)
+and the largest deviation found; for each pair that cannot meet, what the refusal says.
+"""
+
+import sys
+from pathlib import Path
+
+import jax
+import jax.random as jr
+from measure import provenance, write
+
+import avfkit
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.helpers import FILTERS, INFERENCES, MODELS, make  # noqa: E402
+
+NAMES = {
+    "lds": "LDS, linear emission",
+    "lds-mlp": "LDS, network emission",
+    "vrnn-gaussian": "VRNN",
+    "srnn-bernoulli": "SRNN",
+    "svg": "SVG",
+}
+METHODS = {
+    "own": "DirectFilter",
+    "own-recurrent": "RecurrentFilter",
+    "avf": "IterativeFilter, LearnedUpdate",
+    "vfem": "IterativeFilter, GradientUpdate",
+    "kalman": "KalmanFilter",
+    "structured": "StructuredFilter",
+    "marginal-kalman": "MarginalFilter, KalmanFilter",
+    "marginal-structured": "MarginalFilter, StructuredFilter",
+    "rematerialised": "Rematerialised, DirectFilter",
+    "kalman-smoother": "KalmanSmoother",
+    "svae": "StructuredSmoother",
+    "rnn-ar-l": "AmortizedSmoother, LinearHead",
+    "rnn-ar-nl": "AmortizedSmoother, NonlinearHead",
+    "svae-masked": "Masked, StructuredSmoother",
+}
+
+
+def row(model: str, inference: str) -> dict:
+    """What one pair keeps, or why it is refused."""
+    built, method = make(model, inference)
+    print(model, inference, flush=True)
+    try:
+        contract = avfkit.check_contract(built, method, key=jr.key(0))
+    except TypeError as refusal:
+        return {"refused": str(refusal)}
+    found = {
+        name: {"holds": clause.holds, "worst": clause.worst if clause.worst >= 0.0 else None}
+        for name, clause in contract.clauses.items()
+    }
+    return {"holds": contract.holds, "clauses": found}
+
+
+def main() -> None:
+    """Check all pairs and keep the matrix."""
+    assert set(NAMES) <= set(MODELS)
+    INFERENCES["rematerialised"] = lambda m, key: avfkit.Rematerialised(FILTERS["own"](m, key))
+    pairs = {
+        name: {method: row(model, inference) for inference, method in METHODS.items()}
+        for model, name in NAMES.items()
+    }
+    result = {"claim": "every claimed clause is kept", "pairs": pairs}
+    write("contract", result | {"provenance": provenance()})
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
+    main()
