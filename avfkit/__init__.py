@@ -48,6 +48,10 @@ from ._stream import Filtered as Filtered
 from ._stream import OnlineState as OnlineState
 from ._streaming import OnlineFilter as OnlineFilter
 from ._trace import Trace as Trace
+from .diagnosis import Certificate as Certificate
+from .diagnosis import Problem as Problem
+from .diagnosis import certify as certify
+from .diagnosis import linear_gaussian_problems as linear_gaussian_problems
 from .inference import AbstractAmortizedUpdate as AbstractAmortizedUpdate
 from .inference import AbstractExpectation as AbstractExpectation
 from .inference import AbstractPathHead as AbstractPathHead

@@ -38,6 +38,10 @@ AVFKIT: dict[str, set[str]] = {
         *("_types", "_linalg", "_distributions", "_model", "_trace", "_problem", "_inference"),
         *("_smoother", "nn", "kalman"),
     },
+    "diagnosis": {
+        *("_types", "_distributions", "_divergence", "_model", "_trace", "_inference", "_smoother"),
+        *("_objectives", "_fivo", "_sample", "_prediction", "nn", "models", "inference", "kalman"),
+    },
     "data": {"_types"},
     "train": {"_types"},
 }

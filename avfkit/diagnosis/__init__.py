@@ -1,0 +1,6 @@
+"""Diagnosis: how far an inference method is from the truth, and why."""
+
+from ._certificate import Certificate as Certificate
+from ._certificate import certify as certify
+from ._problems import Problem as Problem
+from ._problems import linear_gaussian_problems as linear_gaussian_problems
