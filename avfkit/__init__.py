@@ -41,6 +41,13 @@ from ._sample import sample as sample
 from ._smoother import AbstractPath as AbstractPath
 from ._smoother import AbstractSmoother as AbstractSmoother
 from ._trace import Trace as Trace
+from .diagnosis import Calibration as Calibration
+from .diagnosis import calibration as calibration
+from .diagnosis import crps as crps
+from .diagnosis import gaussian_crps as gaussian_crps
+from .diagnosis import pit as pit
+from .diagnosis import predictive_calibration as predictive_calibration
+from .diagnosis import simulated_calibration as simulated_calibration
 from .inference import AbstractAmortizedUpdate as AbstractAmortizedUpdate
 from .inference import AbstractExpectation as AbstractExpectation
 from .inference import AbstractPathHead as AbstractPathHead

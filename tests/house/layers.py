@@ -31,6 +31,10 @@ AVFKIT: dict[str, set[str]] = {
         *("_types", "_linalg", "_distributions", "_model", "_trace", "_inference", "_smoother"),
         *("nn", "kalman"),
     },
+    "diagnosis": {
+        *("_types", "_distributions", "_discretised", "_model", "_trace", "_inference"),
+        *("_sample", "_prediction", "inference"),
+    },
     "data": {"_types"},
     "train": {"_types"},
 }
