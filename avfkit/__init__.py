@@ -5,6 +5,7 @@ judges them all.
 """
 
 from . import data as data
+from . import interop as interop
 from . import kalman as kalman
 from . import nn as nn
 from . import train as train
@@ -33,6 +34,8 @@ from ._objectives import free_energy as free_energy
 from ._objectives import iwae as iwae
 from ._online import Online as Online
 from ._online import online_e_step_loss as online_e_step_loss
+from ._particles import Particles as Particles
+from ._particles import particle_filter as particle_filter
 from ._prediction import OneStep as OneStep
 from ._prediction import continuation as continuation
 from ._prediction import one_step as one_step

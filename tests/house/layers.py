@@ -19,7 +19,8 @@ AVFKIT: dict[str, set[str]] = {
     "_inference": {"_types", "_distributions", "_divergence", "_model", "_trace"},
     "_smoother": {"_types", "_distributions", "_model", "_trace", "_inference"},
     "_objectives": {"_types", "_distributions", "_model", "_trace", "_inference"},
-    "_fivo": {"_types", "_model", "_trace", "_inference", "_objectives"},
+    "_particles": {"_types", "_model", "_trace", "_inference", "_objectives"},
+    "_fivo": {"_types", "_model", "_inference", "_objectives", "_particles"},
     "_online": {"_types", "_model", "_trace", "_inference", "_objectives"},
     "_evaluation": {"_types", "_model", "_inference", "_objectives", "_fivo"},
     "_sample": {"_types", "_model"},
@@ -35,6 +36,7 @@ AVFKIT: dict[str, set[str]] = {
         *("_types", "_distributions", "_discretised", "_model", "_trace", "_inference"),
         *("_sample", "_prediction", "inference"),
     },
+    "interop": {"_types", "_model", "_trace", "nn", "models"},
     "data": {"_types"},
     "train": {"_types"},
 }
