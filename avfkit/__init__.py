@@ -5,6 +5,7 @@ judges them all.
 """
 
 from . import data as data
+from . import interop as interop
 from . import kalman as kalman
 from . import nn as nn
 from . import train as train
@@ -36,6 +37,8 @@ from ._objectives import free_energy as free_energy
 from ._objectives import iwae as iwae
 from ._online import Online as Online
 from ._online import online_e_step_loss as online_e_step_loss
+from ._particles import Particles as Particles
+from ._particles import particle_filter as particle_filter
 from ._prediction import OneStep as OneStep
 from ._prediction import continuation as continuation
 from ._prediction import one_step as one_step
@@ -48,10 +51,17 @@ from ._stream import Filtered as Filtered
 from ._stream import OnlineState as OnlineState
 from ._streaming import OnlineFilter as OnlineFilter
 from ._trace import Trace as Trace
+from .diagnosis import Calibration as Calibration
 from .diagnosis import Certificate as Certificate
 from .diagnosis import Problem as Problem
+from .diagnosis import calibration as calibration
 from .diagnosis import certify as certify
+from .diagnosis import crps as crps
+from .diagnosis import gaussian_crps as gaussian_crps
 from .diagnosis import linear_gaussian_problems as linear_gaussian_problems
+from .diagnosis import pit as pit
+from .diagnosis import predictive_calibration as predictive_calibration
+from .diagnosis import simulated_calibration as simulated_calibration
 from .inference import AbstractAmortizedUpdate as AbstractAmortizedUpdate
 from .inference import AbstractExpectation as AbstractExpectation
 from .inference import AbstractPathHead as AbstractPathHead

@@ -20,7 +20,8 @@ AVFKIT: dict[str, set[str]] = {
     "_inference": {"_types", "_distributions", "_model", "_problem", "_trace"},
     "_smoother": {"_types", "_distributions", "_model", "_trace", "_inference"},
     "_objectives": {"_types", "_distributions", "_model", "_trace", "_inference"},
-    "_fivo": {"_types", "_model", "_trace", "_inference", "_objectives"},
+    "_particles": {"_types", "_model", "_trace", "_inference", "_objectives"},
+    "_fivo": {"_types", "_model", "_inference", "_objectives", "_particles"},
     "_online": {"_types", "_model", "_trace", "_inference", "_objectives"},
     "_evaluation": {"_types", "_model", "_inference", "_objectives", "_fivo"},
     "_sample": {"_types", "_model"},
@@ -42,6 +43,11 @@ AVFKIT: dict[str, set[str]] = {
         *("_types", "_distributions", "_divergence", "_model", "_trace", "_inference", "_smoother"),
         *("_objectives", "_fivo", "_sample", "_prediction", "nn", "models", "inference", "kalman"),
     },
+    "diagnosis": {
+        *("_types", "_distributions", "_discretised", "_model", "_trace", "_inference"),
+        *("_sample", "_prediction", "inference"),
+    },
+    "interop": {"_types", "_model", "_trace", "nn", "models"},
     "data": {"_types"},
     "train": {"_types"},
 }
