@@ -19,6 +19,7 @@ from ._distributions import Bernoulli as Bernoulli
 from ._distributions import DiagonalGaussian as DiagonalGaussian
 from ._distributions import FullGaussian as FullGaussian
 from ._divergence import kl as kl
+from ._divergence import kl_per_dimension as kl_per_dimension
 from ._evaluation import Evaluation as Evaluation
 from ._evaluation import evaluate as evaluate
 from ._fivo import fivo as fivo
@@ -34,6 +35,7 @@ from ._model import AbstractMarkovModel as AbstractMarkovModel
 from ._model import AbstractModel as AbstractModel
 from ._model import AbstractRecurrentModel as AbstractRecurrentModel
 from ._objectives import free_energy as free_energy
+from ._objectives import free_energy_terms as free_energy_terms
 from ._objectives import iwae as iwae
 from ._online import Online as Online
 from ._online import online_e_step_loss as online_e_step_loss
