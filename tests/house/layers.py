@@ -41,12 +41,9 @@ AVFKIT: dict[str, set[str]] = {
         *("_smoother", "nn", "kalman"),
     },
     "diagnosis": {
-        *("_types", "_distributions", "_divergence", "_model", "_trace", "_inference", "_smoother"),
-        *("_objectives", "_fivo", "_sample", "_prediction", "nn", "models", "inference", "kalman"),
-    },
-    "diagnosis": {
-        *("_types", "_distributions", "_discretised", "_model", "_trace", "_inference"),
-        *("_sample", "_prediction", "inference"),
+        *("_types", "_distributions", "_discretised", "_divergence", "_model", "_trace"),
+        *("_inference", "_smoother", "_objectives", "_fivo", "_sample", "_prediction"),
+        *("nn", "models", "inference", "kalman"),
     },
     "interop": {"_types", "_model", "_trace", "nn", "models"},
     "data": {"_types"},
