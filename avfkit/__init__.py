@@ -5,6 +5,7 @@ judges them all.
 """
 
 from . import data as data
+from . import interop as interop
 from . import kalman as kalman
 from . import nn as nn
 from . import train as train
@@ -18,6 +19,7 @@ from ._distributions import Bernoulli as Bernoulli
 from ._distributions import DiagonalGaussian as DiagonalGaussian
 from ._distributions import FullGaussian as FullGaussian
 from ._divergence import kl as kl
+from ._divergence import kl_per_dimension as kl_per_dimension
 from ._evaluation import Evaluation as Evaluation
 from ._evaluation import evaluate as evaluate
 from ._fivo import fivo as fivo
@@ -33,9 +35,12 @@ from ._model import AbstractMarkovModel as AbstractMarkovModel
 from ._model import AbstractModel as AbstractModel
 from ._model import AbstractRecurrentModel as AbstractRecurrentModel
 from ._objectives import free_energy as free_energy
+from ._objectives import free_energy_terms as free_energy_terms
 from ._objectives import iwae as iwae
 from ._online import Online as Online
 from ._online import online_e_step_loss as online_e_step_loss
+from ._particles import Particles as Particles
+from ._particles import particle_filter as particle_filter
 from ._prediction import OneStep as OneStep
 from ._prediction import continuation as continuation
 from ._prediction import one_step as one_step
@@ -48,6 +53,17 @@ from ._stream import Filtered as Filtered
 from ._stream import OnlineState as OnlineState
 from ._streaming import OnlineFilter as OnlineFilter
 from ._trace import Trace as Trace
+from .diagnosis import Calibration as Calibration
+from .diagnosis import Certificate as Certificate
+from .diagnosis import Problem as Problem
+from .diagnosis import calibration as calibration
+from .diagnosis import certify as certify
+from .diagnosis import crps as crps
+from .diagnosis import gaussian_crps as gaussian_crps
+from .diagnosis import linear_gaussian_problems as linear_gaussian_problems
+from .diagnosis import pit as pit
+from .diagnosis import predictive_calibration as predictive_calibration
+from .diagnosis import simulated_calibration as simulated_calibration
 from .inference import AbstractAmortizedUpdate as AbstractAmortizedUpdate
 from .inference import AbstractExpectation as AbstractExpectation
 from .inference import AbstractPathHead as AbstractPathHead

@@ -22,26 +22,38 @@ def kl(q: AbstractDistribution, p: AbstractDistribution) -> Float[Array, ""]:
     Raises:
         TypeError: there is no closed form for this pair.
     """
+    return jnp.sum(kl_per_dimension(q, p))
+
+
+def kl_per_dimension(q: AbstractDistribution, p: AbstractDistribution) -> Float[Array, " size"]:
+    """What each entry adds to `kl`, in nats; none is negative.
+
+    Where entries are correlated, in `q` or in `p`, that is what an entry adds to those before it:
+    the expected divergence of its distribution given them (the chain rule).
+
+    Raises:
+        TypeError: there is no closed form for this pair.
+    """
     if isinstance(q, DiagonalGaussian) and isinstance(p, DiagonalGaussian):
         log_ratio = q.log_var - p.log_var
         scaled = (q.mean - p.mean) ** 2 * jnp.exp(-p.log_var)
-        return 0.5 * jnp.sum(jnp.expm1(log_ratio) - log_ratio + scaled)
+        return 0.5 * (jnp.expm1(log_ratio) - log_ratio + scaled)
     if isinstance(q, AbstractGaussian) and isinstance(p, AbstractGaussian):
         return _kl_full(FullGaussian.of(q), FullGaussian.of(p))
     if isinstance(q, Bernoulli) and isinstance(p, Bernoulli):
         difference = jax.nn.softplus(p.logits) - jax.nn.softplus(q.logits)
-        return jnp.sum(q.mean * (q.logits - p.logits) + difference)
+        return q.mean * (q.logits - p.logits) + difference
     raise TypeError(
         f"kl has no closed form for q = {type(q).__name__} and p = {type(p).__name__}; "
         "expected two Gaussians or two Bernoullis."
     )
 
 
-def _kl_full(q: FullGaussian, p: FullGaussian) -> Float[Array, ""]:
+def _kl_full(q: FullGaussian, p: FullGaussian) -> Float[Array, " size"]:
     scale = p.scale_tril
     columns = jnp.column_stack([q.scale_tril - scale, q.mean - p.mean])  # zero, exactly, for q = p
     solved = solve_lower(scale, columns)
     ratio, shift = solved[:, :-1], solved[:, -1]
     log_ratio = 2.0 * (q.log_scale - p.log_scale)
     diagonal = jnp.expm1(log_ratio) - log_ratio
-    return 0.5 * (jnp.sum(diagonal) + jnp.sum(jnp.tril(ratio, -1) ** 2) + jnp.sum(shift**2))
+    return 0.5 * (diagonal + jnp.sum(jnp.tril(ratio, -1) ** 2, axis=1) + shift**2)

@@ -11,6 +11,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from ._activity import ACTIVE_VARIANCE, collapse_warning, latent_sums, mean_variance
 from ._fivo import fivo
 from ._inference import AbstractInference
 from ._model import AbstractModel, prepare
@@ -39,6 +40,9 @@ class Evaluation(NamedTuple):
         fivo: the particle filter's bound over all steps; `None` without `num_samples`, and for
             methods that are no filters.
         fivo_standard_error: of `fivo`, as above.
+        kl_per_dimension: what each entry of z adds to the KL along the drawn paths, over all steps;
+            see `avfkit.kl_per_dimension`.
+        mean_variance: of each entry of z, the variance of the posterior mean over all steps.
     """
 
     all_steps: float
@@ -53,6 +57,28 @@ class Evaluation(NamedTuple):
     iwae_standard_error: float | None
     fivo: float | None
     fivo_standard_error: float | None
+    kl_per_dimension: list[float]
+    mean_variance: list[float]
+
+    @property
+    def active_units(self) -> int:
+        """Entries of z whose posterior mean has a variance over the data above 0.01.
+
+        A latent whose prior moves by itself may be active in this sense and carry nothing: look at
+        `kl_per_dimension` too.
+
+        References:
+            Burda, Grosse and Salakhutdinov (2016), section 5.3.
+        """
+        return sum(variance > ACTIVE_VARIANCE for variance in self.mean_variance)
+
+    @property
+    def collapse(self) -> str:
+        """A warning if more than half of the entries of z have a KL below 0.01 nats per step.
+
+        Empty otherwise.
+        """
+        return collapse_warning(self.kl_per_dimension)
 
 
 def evaluate(
@@ -119,6 +145,8 @@ def _summary(sums: dict[str, np.ndarray]) -> Evaluation:
         standard_error=_standard_error(energy, steps),
         steps=int(count),
         bits_per_entry=float(energy.sum() / sums["entries"].sum() / math.log(2)),
+        kl_per_dimension=(sums["kl_per_dimension"].sum(0) / count).tolist(),
+        mean_variance=mean_variance(sums),
         **bounds,
     )
 
@@ -154,6 +182,7 @@ def _sequence_sums(
             "iterations": jnp.where(scored[:, None], trace.iterations, 0.0).sum(0),
             "steps": scored.sum(),
             "entries": jnp.sum(observed & scored[:, None]),
+            **latent_sums(trace, scored),
             **_bounds(pair, x, observed, bounds, key=jr.fold_in(key, _BOUNDS)),
         }
 

@@ -53,10 +53,42 @@ def free_energy(
     Raises:
         ValueError: `context` is negative or leaves no step to score.
     """
+    options = {"key": key, "context": context, "kl_weight": kl_weight}
+    return free_energy_terms(model, inference, xs, observed, **options)[0]
+
+
+def free_energy_terms(
+    model: AbstractModel,
+    inference: AbstractInference,
+    xs: Observations,
+    observed: Observed = None,
+    *,
+    key: Key[Array, ""],
+    context: int = 0,
+    kl_weight: Float[Array, ""] | float = 1.0,
+) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    """`free_energy`, and the terms it is made of: `reconstruction` and `kl`, in nats.
+
+    The KL term is given before `kl_weight`. `train.batch_loss` logs the terms, and a run that
+    breaks off names the one that was not finite.
+
+    Args:
+        model: the generative model.
+        inference: how its latents are inferred.
+        xs: the observations; NaN means missing.
+        observed: which steps or entries were observed; all if `None`.
+        key: randomness of the path.
+        context: this many first steps are filtered but not scored.
+        kl_weight: weight of the KL term.
+
+    Raises:
+        ValueError: `context` is negative or leaves no step to score.
+    """
     trace = inference.infer(model, xs, observed, key=key, kl_weight=kl_weight)
-    weight = jnp.asarray(kl_weight, trace.reconstruction.dtype)
-    terms = trace.reconstruction + weight * trace.kl + e_step_gradient(trace)
-    return _scored(terms, context)
+    weight, kl = jnp.asarray(kl_weight, trace.reconstruction.dtype), trace.kl
+    energy = trace.reconstruction + weight * kl + e_step_gradient(trace)
+    terms = {"reconstruction": trace.reconstruction, "kl": kl}
+    return _scored(energy, context), {name: _scored(term, context) for name, term in terms.items()}
 
 
 def iwae(

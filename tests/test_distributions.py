@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from avfkit import Bernoulli, DiagonalGaussian, FullGaussian, kl
+from avfkit import Bernoulli, DiagonalGaussian, FullGaussian, kl, kl_per_dimension
 from avfkit._inference import select
 
 RNG = np.random.default_rng(0)
@@ -35,6 +35,18 @@ def test_kl_of_gaussians_equals_the_textbook_formula(q_name, p_name):
         - np.linalg.slogdet(ratio)[1]
     )
     np.testing.assert_allclose(kl(q, p), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("q_name", ["diagonal", "full"])
+@pytest.mark.parametrize("p_name", ["diagonal", "full"])
+def test_the_first_entries_carry_the_kl_of_their_marginals(q_name, p_name):
+    """The chain rule: what the first k entries add is the divergence of these entries alone."""
+    q, p = gaussians()[q_name], gaussians()[p_name]
+    parts = kl_per_dimension(q, p)
+    assert (parts >= 0.0).all()
+    for k in (1, 2, 3):
+        heads = (FullGaussian.from_covariance(g.mean[:k], g.covariance[:k, :k]) for g in (q, p))
+        np.testing.assert_allclose(parts[:k].sum(), kl(*heads), rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["diagonal", "full"])

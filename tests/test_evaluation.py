@@ -1,5 +1,6 @@
 """Evaluation in padded batches equals one sequence at a time."""
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import avfkit
 from avfkit import data
+from avfkit.nn import LinearGaussian
 from tests.helpers import make, random_lds
 
 KEY = jr.key(0)
@@ -113,6 +115,38 @@ def test_a_sequence_within_the_context_adds_nothing_to_a_bound():
                            **options)  # fmt: skip
     alone = avfkit.evaluate(lds, avfkit.KalmanFilter(), [data.pad([long])], **options)
     assert (both.iwae, both.fivo, both.steps) == (alone.iwae, alone.fivo, alone.steps)
+
+
+def test_what_each_entry_of_the_latent_carries():
+    """Entry 1 neither enters the emission nor is it moved: its KL is zero and it is not active."""
+    matrix = np.array([[1.0, 0.0], [-2.0, 0.0], [0.5, 0.0]])
+    emission = LinearGaussian.from_parameters(matrix, np.zeros(3), np.full(3, 0.1))
+    eye = np.eye(2)
+    lds = avfkit.LDS.from_parameters(
+        np.zeros(2), eye, 0.5 * eye, np.zeros(2), eye, emission=emission
+    )
+    kalman, sequences = avfkit.MarginalFilter(avfkit.KalmanFilter()), ragged([3, 7, 5], 3)
+    sequences[1][2] = np.nan
+    found = avfkit.evaluate(lds, kalman, [data.pad(sequences)], key=KEY, context=1)
+    nats, means = [], []
+    for index, xs in enumerate(sequences):
+        trace = kalman.infer(lds, xs, key=jr.fold_in(KEY, index))
+        scored = ~np.isnan(xs).all(1) & (np.arange(len(xs)) >= 1)
+        per_entry = [
+            avfkit.kl_per_dimension(*(jax.tree.map(lambda leaf, t=t: leaf[t], g) for g in pair))
+            for pair in [(trace.posterior, trace.prior)]
+            for t in np.flatnonzero(scored)
+        ]
+        nats += per_entry
+        means += [*np.asarray(trace.posterior.mean)[scored]]
+    np.testing.assert_allclose(found.kl_per_dimension, np.mean(nats, 0), atol=1e-9)
+    np.testing.assert_allclose(found.mean_variance, np.var(means, 0), atol=1e-9)
+    assert found.kl_per_dimension[0] > 0.5 and found.kl_per_dimension[1] < 1e-9
+    assert found.active_units == 1 and found.collapse == ""
+    asleep = found._replace(kl_per_dimension=[0.5, 0.0, 0.009])
+    assert asleep.collapse == (
+        "posterior collapse: 2 of 3 entries of the latent carry less than 0.01 nats per step."
+    )
 
 
 def test_nothing_to_score_is_said():

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import avfkit
-from avfkit._fivo import _systematic
+from avfkit._particles import _systematic
 from tests.helpers import gappy_problem, make, observations, random_lds
 
 KEY = jr.key(0)

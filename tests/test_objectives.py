@@ -41,6 +41,16 @@ def test_free_energy_of_the_exact_posterior_is_minus_log_p_on_average(problem):
     assert abs(values.mean() + log_p) < 4 * values.std() / np.sqrt(len(values))
 
 
+def test_the_free_energy_is_made_of_its_terms(problem):
+    lds, xs, _ = problem
+    options = {"key": KEY, "context": 1, "kl_weight": 0.25}
+    trace = avfkit.KalmanSmoother().infer(lds, xs, key=KEY)
+    nats, terms = avfkit.free_energy_terms(lds, avfkit.KalmanSmoother(), xs, **options)
+    np.testing.assert_allclose(terms["reconstruction"], trace.reconstruction[1:].sum(), rtol=1e-12)
+    np.testing.assert_allclose(terms["kl"], trace.kl[1:].sum(), rtol=1e-12)
+    np.testing.assert_allclose(nats, terms["reconstruction"] + 0.25 * terms["kl"], rtol=1e-12)
+
+
 def test_free_energy_bounds_iwae_bounds_minus_log_p(problem):
     lds, xs, log_p = problem
     own = avfkit.DirectFilter.create(lds, width=5, depth=1, key=KEY)

@@ -13,7 +13,8 @@ leaves the old file or the new one, never half of one.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
@@ -139,14 +140,31 @@ def write(path: Path, tree: PyTree, *, hyperparameters: Mapping, run: Mapping) -
 
 
 def replace(path: Path, chunks: Iterable[Any]) -> None:
-    """Writes bytes to a file that appears whole or not at all."""
+    """Writes bytes to a file that appears whole or not at all; an `OSError` names it."""
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    with written(path):
+        try:
+            with temporary.open("wb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """Says of what could not be written which file it is, and that nothing is lost."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            error.errno, f"{path} cannot be written ({error.strerror}); what was there is kept"
+        ) from error
 
 
 def as_json(name: str, value: Mapping[str, Any]) -> dict[str, Any]:

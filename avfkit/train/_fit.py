@@ -27,8 +27,10 @@ class Fit(eqx.Module):
         step: the number of steps done; less than `num_steps` after an early stop.
         best_score: the score of the best validation; infinite if there was none.
         history: all records, as in `metrics.jsonl`: dicts of `kind` ("train" or "validation"),
-            `step` (steps done), `seconds` (training time so far) and numbers; `None` stands for
-            a number that is not finite.
+            `step` (steps done), `seconds` (training time so far) and what was logged: numbers,
+            vectors as lists, words; `None` stands for a number that is not finite. Training
+            records hold `loss`, its metrics, `gradient_norm` and, as `gradient_norm[0]` or
+            `gradient_norm.name`, the norm of each part of the tree.
         seconds: the wall time of this call.
         compile_seconds: the wall time of its first step, which compiles.
     """
@@ -68,7 +70,7 @@ def fit(
 
     Args:
         tree: what to train, usually (model, inference). Its arrays are copied, never consumed.
-        loss: `loss(tree, batch, *, key, step)` -> (scalar, dict of scalars to log). See
+        loss: `loss(tree, batch, *, key, step)` -> (scalar, dict of scalars and vectors to log). See
             `batch_loss`. A third value is a tree that takes the place of the current one before
             the update is added: for a loss that itself learns, such as `online_e_step_loss`.
         data: `data(step)` -> batch, a pytree of NumPy arrays; a pure function of the step, counted
@@ -85,7 +87,8 @@ def fit(
         hyperparameters: what one needs to build the tree again, and what defines optimizer, loss
             and data, as JSON can hold it; kept in the checkpoint. A folder with other
             hyperparameters is refused.
-        validate: `validate(tree)` -> score, lower is better.
+        validate: `validate(tree)` -> score, lower is better; or (score, dict of numbers, vectors
+            and words to log). Under the name `warning` words are shown as a warning.
         validate_every: steps between validations; there is one at the end too.
         patience: stop after this many validations in a row without a better score.
         checkpoint_every: steps between checkpoints; there is one at the end too.
@@ -99,8 +102,11 @@ def fit(
         ValueError: if an argument is out of range, or `loss` returns no scalar.
         CheckpointError: if the folder belongs to another run or is in use by one, or its checkpoint
             is damaged.
-        FloatingPointError: if a loss, an update or a score is not finite. The checkpoint in the
-            folder is then the last good one.
+        FloatingPointError: if a loss, an update or a score is not finite; the message names the
+            first such step, and which metrics of the loss, and the gradients of which parameters,
+            were not finite there. The checkpoint in the folder is then the last good one.
+        OSError: if the folder cannot be written, or the disk is full. What is in the folder is then
+            as good as before.
     """
     began = time.perf_counter()
     plan = Plan(

@@ -33,6 +33,7 @@ class Folder:
         self._hyperparameters = as_json("hyperparameters", hyperparameters)
         self._run = dict(run)
         self._lock: TextIO | None = None
+        self._saved = 0
         self.metrics = None if self._path is None else self._path / "metrics.jsonl"
 
     def __enter__(self) -> "Folder":
@@ -48,6 +49,9 @@ class Folder:
     def resume(self, carry: PyTree) -> PyTree:
         """The state in the folder; in a new folder the given one, which becomes its checkpoint.
 
+        Args:
+            carry: (state, best), of which `state.step` says how many steps are done.
+
         Raises:
             CheckpointError: if the folder belongs to another run, or its checkpoint is damaged.
         """
@@ -61,12 +65,21 @@ class Folder:
         self._compare("hyperparameter ", there, here)
         carry = restore(self._checkpoint, (header, content), carry)
         self._compare("", header["run"], self._run)
+        self._saved = int(carry[0].step)
         return carry
 
     def save(self, carry: PyTree) -> None:
         """Replaces the checkpoint."""
         if self._path is not None:
             write(self._checkpoint, carry, hyperparameters=self._hyperparameters, run=self._run)
+            self._saved = int(carry[0].step)
+
+    @property
+    def kept(self) -> str:
+        """What a message about a bad step ends with: which checkpoint is the last good one."""
+        if self._path is None:
+            return ""
+        return f" The last good checkpoint is {self._checkpoint}, after {self._saved} steps."
 
     @property
     def _checkpoint(self) -> Path:

@@ -2,10 +2,11 @@
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-from avfkit.train._checkpoint import CheckpointError
+from avfkit.train._checkpoint import CheckpointError, written
 
 try:
     import fcntl
@@ -21,9 +22,11 @@ def lock(folder: Path) -> TextIO:
 
     Raises:
         CheckpointError: if another process, or another run in this one, holds it.
+        OSError: if the folder cannot be made or written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / ".lock").open("a+")
+    with written(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("a+")
     try:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,7 +38,7 @@ def lock(folder: Path) -> TextIO:
             ) from error
     except OSError:  # a file system that cannot lock: nothing is guarded there
         return file
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-    file.flush()
+    with suppress(OSError):  # who it is, for others to read: a full disk may go without
+        file.truncate(0)
+        os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode())
     return file

@@ -59,14 +59,16 @@ def batch_loss(
 
     Args:
         objective: `objective(model, inference, x, observed, *, key)` -> scalar, in nats, of one
-            sequence; for instance `free_energy`.
+            sequence; for instance `free_energy`. Or -> (scalar, dict of scalars and vectors in
+            nats), as `free_energy_terms`: these are logged, averaged as the loss is.
         kl_weight: passed on as `kl_weight=kl_weight(step)`; by default nothing is.
         context: the number of first steps not scored; passed on as `context=...` unless 0.
 
     Returns:
         `loss(tree, batch, *, key, step)` for `fit`. The tree is (model, inference); the batch has
         `x`, of shape [batch, time, ...], and `observed`, bool, of the first two or of all
-        dimensions of `x`. The metrics are `observed_steps`, and `kl_weight` if it is given.
+        dimensions of `x`. The metrics are `observed_steps`, `kl_weight` if it is given, and what
+        the objective adds.
 
     Raises:
         ValueError: if `context` is negative.
@@ -81,13 +83,16 @@ def batch_loss(
         options: dict[str, Any] = {"context": context} if context else {}
         metrics = {} if kl_weight is None else {"kl_weight": kl_weight(step)}
 
-        def nats(x: Array, observed: Array, key: Key[Array, ""]) -> Float[Array, ""]:
-            return objective(model, inference, x, observed, key=key, **options, **metrics)
+        def nats(x: Array, observed: Array, key: Key[Array, ""]) -> tuple[Array, dict[str, Array]]:
+            found = objective(model, inference, x, observed, key=key, **options, **metrics)
+            return found if isinstance(found, tuple) else (found, {})
 
-        total = jnp.sum(jax.vmap(nats)(batch.x, batch.observed, jr.split(key, len(batch.x))))
+        found = jax.vmap(nats)(batch.x, batch.observed, jr.split(key, len(batch.x)))
+        total, terms = jax.tree.map(lambda values: jnp.sum(values, axis=0), found)
         num_steps = jnp.sum(_any_observed(batch.x, batch.observed)[:, context:])
-        metrics["observed_steps"] = num_steps
-        return total / jnp.maximum(num_steps, 1).astype(total.dtype), metrics
+        count = jnp.maximum(num_steps, 1).astype(total.dtype)
+        means = {name: term / count for name, term in terms.items()}
+        return total / count, {**metrics, "observed_steps": num_steps, **means}
 
     return loss
 

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from avfkit.train._checkpoint import replace
+from avfkit.train._checkpoint import replace, written
 from avfkit.train._progress import Record
 
 RESERVED = ("kind", "step", "seconds")
@@ -39,20 +39,28 @@ class Metrics:
         self._began = time.perf_counter() - before
 
     def add(self, kind: str, step: int, values: Mapping[str, Any]) -> Record:
-        """Appends a record of scalars (which waits for them to be computed) and returns it."""
+        """Appends a record (which waits for its values to be computed) and returns it.
+
+        Raises:
+            ValueError: a value has a name of the record's own, or cannot be written.
+            OSError: the file cannot be written.
+        """
         seconds = round(time.perf_counter() - self._began, 3)
-        numbers = {name: _number(value) for name, value in jax.device_get(dict(values)).items()}
-        record = {"kind": kind, "step": step, "seconds": seconds, **numbers}
+        for name in RESERVED:
+            if name in values:
+                raise ValueError(f"{kind} logs a value named {name!r}, which fit writes itself.")
+        plain = {name: _plain(name, value) for name, value in jax.device_get(dict(values)).items()}
+        record = {"kind": kind, "step": step, "seconds": seconds, **plain}
         self.records.append(record)
         if self._path is not None:
-            with self._path.open("ab") as file:
+            with written(self._path), self._path.open("ab") as file:
                 file.write(_line(record))
         return record
 
     def sync(self) -> None:
         """Waits until all records are on the disk."""
         if self._path is not None:
-            with self._path.open("ab") as file:
+            with written(self._path), self._path.open("ab") as file:
                 os.fsync(file.fileno())
 
 
@@ -76,6 +84,13 @@ def _line(record: Record) -> bytes:
     return json.dumps(record, allow_nan=False).encode() + b"\n"
 
 
-def _number(value: Any) -> bool | int | float | None:
-    number = np.asarray(value).item()
-    return number if math.isfinite(number) else None
+def _plain(name: str, value: Any) -> Any:
+    """What JSON can hold: words, a number, or a list of numbers."""
+    if isinstance(value, str):
+        return value
+    array = np.asarray(value)
+    if array.ndim > 1 or array.dtype.kind not in "biuf":
+        found = f"{array.dtype} of shape {array.shape}"
+        raise ValueError(f"{name} is {found}; expected words, a number or a vector to log.")
+    numbers = [number if math.isfinite(number) else None for number in array.reshape(-1).tolist()]
+    return numbers if array.ndim else numbers[0]

@@ -13,7 +13,10 @@ from typing import Any, TypeAlias
 import equinox as eqx
 
 Record: TypeAlias = dict[str, Any]
-"""One line of the metrics: `kind`, `step`, `seconds`, and numbers (`None` where not finite)."""
+"""One line of the metrics: `kind`, `step`, `seconds`, and what was logged (`None`: not finite)."""
+
+NORM = "gradient_norm"
+"""The name of the norm of a gradient; that of a part has the path of the part behind it."""
 
 Report: TypeAlias = Callable[[Record], None]
 
@@ -52,7 +55,12 @@ class TextProgress(AbstractProgress):
         """Prints from which step a resumed run goes on, then one line per record."""
         if start > 0:
             print(f"resumed at step {start} of {num_steps}")
-        yield lambda record: print(_line(record, num_steps), flush=True)
+        warned = _Warned()
+
+        def report(record: Record) -> None:
+            print(*[_line(record, num_steps), *warned(record)], sep="\n", flush=True)
+
+        yield report
 
 
 class TqdmProgress(AbstractProgress):
@@ -72,11 +80,14 @@ class TqdmProgress(AbstractProgress):
                 "TqdmProgress needs tqdm, which is not installed: run "
                 "`pip install 'avfkit[progress]'`, or use TextProgress() or NoProgress()."
             ) from error
+        warned = _Warned()
         with tqdm(total=num_steps, initial=start, unit="step", file=sys.stderr) as bar:
 
             def report(record: Record) -> None:
                 bar.set_postfix_str(_numbers(record), refresh=False)
                 bar.update(record["step"] - bar.n)
+                for line in warned(record):
+                    bar.write(line, file=sys.stderr)
 
             yield report
 
@@ -87,9 +98,29 @@ def _line(record: Record, num_steps: int) -> str:
 
 
 def _numbers(record: Record) -> str:
-    shown = {k: v for k, v in record.items() if k not in ("kind", "step", "seconds")}
+    """The scalars of a record; gradient norms are for the file."""
+    shown = {
+        name: value
+        for name, value in record.items()
+        if name not in ("kind", "step", "seconds", "warning")
+        and not isinstance(value, list)
+        and not name.startswith(NORM)
+    }
     return "  ".join(f"{name} {_number(value)}" for name, value in shown.items())
 
 
 def _number(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+class _Warned:
+    """The line of a warning, unless it is the one that was shown last."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, record: Record) -> list[str]:
+        if record["kind"] != "validation":
+            return []
+        last, self._last = self._last, record.get("warning", "")
+        return [f"warning: {self._last}"] if self._last not in ("", last) else []

@@ -17,7 +17,8 @@ from avfkit.train._leaves import copied
 from avfkit.train._mesh import all_devices, replicate, shard
 from avfkit.train._metrics import Metrics
 from avfkit.train._progress import Report
-from avfkit.train._step import Advance, Best, State, check_finite
+from avfkit.train._sentinel import check_finite
+from avfkit.train._step import Advance, Best, State
 
 
 class Plan(eqx.Module):
@@ -75,6 +76,7 @@ class Run(eqx.Module):
         plan, devices = self.plan, all_devices()
         state, key = replicate(state, devices), replicate(plan.key, devices)
         start, began, compile_seconds = int(state.step), time.perf_counter(), 0.0
+        values: dict[str, Any] = {}
         for done in range(start + 1, plan.num_steps + 1):
             if plan.patience is not None and best.num_worse >= plan.patience:
                 break
@@ -84,28 +86,35 @@ class Run(eqx.Module):
                 jax.block_until_ready(values)
                 compile_seconds = time.perf_counter() - began
             if done % plan.log_every == 0:
-                check_finite(state)
+                self._check(state, values)
                 self.report(self.metrics.add("train", done, values))
             due = done % plan.validate_every == 0 or done == plan.num_steps
             if plan.validate is not None and due:
+                self._check(state, values)
                 best = self._validated(plan.validate, state, best)
             if done % plan.checkpoint_every == 0:
-                self._save(state, best)
-        self._save(state, best)
+                self._save(state, best, values)
+        self._save(state, best, values)
         return state, best, compile_seconds
 
     def _validated(self, validate: Callable[[PyTree], Any], state: State, best: Best) -> Best:
-        check_finite(state)
         tree, step = copied(state.tree), int(state.step)  # the next step consumes state.tree
-        score = float(validate(tree))
+        found = validate(tree)
+        score, metrics = found if isinstance(found, tuple) else (found, {})
+        score = float(score)
         if not np.isfinite(score):
-            raise FloatingPointError(f"validate returned {score} after {step} steps.")
+            raise FloatingPointError(
+                f"validate returned {score} after {step} steps.{self.folder.kept}"
+            )
         best = best.challenged(tree, score)
-        values = {"score": score, "best_score": float(best.score)}
+        values = {"score": score, "best_score": float(best.score), **metrics}
         self.report(self.metrics.add("validation", step, values))
         return best
 
-    def _save(self, state: State, best: Best) -> None:
-        check_finite(state)
+    def _check(self, state: State, values: dict[str, Any]) -> None:
+        check_finite(state.fault, state.tree, [*values], self.folder.kept)
+
+    def _save(self, state: State, best: Best, values: dict[str, Any]) -> None:
+        self._check(state, values)
         self.metrics.sync()
         self.folder.save((state, best))

@@ -9,14 +9,16 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from avfkit.train._leaves import copied
 from avfkit.train._mesh import Devices, replicate
 from avfkit.train._metrics import RESERVED
+from avfkit.train._progress import NORM
+from avfkit.train._sentinel import Fault, no_fault, norms, watched
 
 Loss: TypeAlias = Callable[..., tuple[Any, ...]]
-"""`loss(tree, batch, *, key, step)` -> (scalar to minimise, dict of scalars to log).
+"""`loss(tree, batch, *, key, step)` -> (scalar to minimise, dict to log).
 
 A third value, if there is one, is a tree like the first argument. It takes the place of the current
 tree before the optimizer's update is added: for a loss that learns something by itself.
@@ -24,18 +26,6 @@ tree before the optimizer's update is added: for a loss that learns something by
 
 Advance: TypeAlias = Callable[..., tuple[Any, dict[str, Any]]]
 """`advance((batch, key), state)` -> (next state, metrics); the state is consumed."""
-
-
-class Fault(eqx.Module):
-    """The first step that went wrong, found on the device so that no step has to wait.
-
-    Attributes:
-        step: its index, or -1.
-        loss: the loss at that step.
-    """
-
-    step: Int[Array, ""]
-    loss: Float[Array, ""]
 
 
 class State(eqx.Module):
@@ -84,8 +74,7 @@ def initial_state(tree: PyTree, optimizer: optax.GradientTransformation) -> Stat
         raise ValueError("tree has no floating-point array, expected at least one to train.")
     with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
         opt_state = optimizer.init(eqx.filter(tree, eqx.is_inexact_array))
-    fault = Fault(jnp.array(-1, jnp.int32), jnp.zeros(()))
-    return copied(State(tree, opt_state, jnp.array(0, jnp.int32), fault))
+    return copied(State(tree, opt_state, jnp.array(0, jnp.int32), no_fault(tree)))
 
 
 def initial_best(tree: PyTree, *, validates: bool) -> Best:
@@ -112,42 +101,12 @@ def make_step(loss: Loss, optimizer: optax.GradientTransformation, devices: Devi
         with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
             updates, opt_state = optimizer.update(grads, state.opt_state, params, value=value)
             tree = eqx.apply_updates(eqx.combine(learned, state.tree), updates)
-        wrong = ~(jnp.isfinite(value) & _all_finite((updates, learned)))
-        fault = _first(state.fault, wrong, state.step, value)
+        seen = (value, metrics), grads, (updates, learned)
+        fault = watched(state.fault, state.step, *seen)
         state = State(tree, opt_state, state.step + jnp.array(1, jnp.int32), fault)
-        return replicate(state, devices), {"loss": value, **metrics}
+        return replicate(state, devices), {"loss": value, **metrics, **norms(grads, value)}
 
     return advance
-
-
-def check_finite(state: State) -> None:
-    """Waits for the last step.
-
-    Raises:
-        FloatingPointError: if any step since the beginning had a loss or an update that is not
-            finite; the message names the first.
-    """
-    step, loss = int(state.fault.step), float(state.fault.loss)
-    if step >= 0 and not np.isfinite(loss):
-        raise FloatingPointError(f"the loss is {loss} at step {step} (counted from 0).")
-    if step >= 0:
-        raise FloatingPointError(
-            f"the loss is {loss} at step {step} (counted from 0), but the update is not finite."
-        )
-
-
-def _first(
-    fault: Fault, wrong: Bool[Array, ""], step: Int[Array, ""], loss: Float[Array, ""]
-) -> Fault:
-    new = wrong & (fault.step == jnp.array(-1, jnp.int32))
-    loss = loss.astype(fault.loss.dtype)
-    return Fault(jnp.where(new, step, fault.step), jnp.where(new, loss, fault.loss))
-
-
-def _all_finite(updates: PyTree) -> Bool[Array, ""]:
-    leaves = jax.tree.leaves(eqx.filter(updates, eqx.is_inexact_array))
-    finite = [jnp.all(jnp.isfinite(leaf)) for leaf in leaves]
-    return jnp.all(jnp.array(finite))
 
 
 def _checked(value: Any) -> Array:
@@ -158,11 +117,11 @@ def _checked(value: Any) -> Array:
 
 def _arrays(metrics: dict[str, Any]) -> dict[str, Array]:
     for name, metric in metrics.items():
-        if name in (*RESERVED, "loss"):
+        if name in (*RESERVED, "loss") or name.startswith(NORM):
             raise ValueError(f"loss returned a metric named {name!r}, which fit writes itself.")
-        if jnp.shape(metric) != ():
+        if jnp.ndim(metric) > 1:
             shape = jnp.shape(metric)
-            raise ValueError(f"metric {name!r} has shape {shape}, expected a scalar.")
+            raise ValueError(f"metric {name!r} has shape {shape}, expected a scalar or a vector.")
     return {name: jnp.asarray(metric) for name, metric in metrics.items()}
 
 

@@ -19,10 +19,10 @@ class Clock:
         self.spans: list[float] = []
         self._began: float | None = None
 
-    def around(self, validate: Callable[[Any], float]) -> Callable[[Any], float]:
+    def around(self, validate: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """The same validation, with the clock stopped while it runs."""
 
-        def timed(tree: Any) -> float:
+        def timed(tree: Any) -> Any:
             jax.block_until_ready(tree)
             if self._began is not None:
                 self.spans.append(time.process_time() - self._began)

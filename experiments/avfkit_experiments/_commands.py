@@ -160,6 +160,9 @@ def _summary(outcome: Outcome, folder: Path) -> str:
         f"test free energy: {energy['all_steps']:.4f} nats per step over all steps, "
         f"{energy['mean_of_sequences']:.4f} as mean of sequences",
     ]
+    latent, warning = len(result["test"]["kl_per_dimension"]), result["test"].get("warning")
+    lines.append(f"active units of the latent: {result['test']['active_units']} of {latent}")
+    lines += [f"warning: {warning}"] if warning else []
     for name, score in result["baselines"].items():
         lines.append(f"baseline, {name}: {score['all_steps']:.4f}")
     return "\n".join([*lines, f"wrote {folder / 'result.json'}"])

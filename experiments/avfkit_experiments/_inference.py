@@ -6,7 +6,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.random as jr
-import optax
 from jaxtyping import Array, Key, PyTree
 
 import avfkit
@@ -53,7 +52,7 @@ def make_inference(
     if inference == "avf":
         update = avfkit.LearnedUpdate(model, **preset.update, key=key)
     elif inference == "vfem":
-        update = avfkit.GradientUpdate(optax.adam(preset.vfem_rate))
+        update = avfkit.GradientUpdate(preset.e_step)
     else:
         known = ", ".join([*FILTERS, *preset.smoothers])
         raise ValueError(f"inference is {inference!r}; {preset.name} expects one of {known}.")

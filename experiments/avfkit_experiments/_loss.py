@@ -73,17 +73,17 @@ def trained(tree: Any) -> tuple:
     return model, inference.inference if isinstance(inference, avfkit.Online) else inference
 
 
-def objective(paths: int) -> Callable[..., Array]:
-    """The free energy of one sequence, averaged over so many sampled paths."""
+def objective(paths: int) -> Callable[..., Any]:
+    """The free energy of one sequence and its terms, averaged over so many sampled paths."""
     if paths == 1:
-        return avfkit.free_energy
+        return avfkit.free_energy_terms
 
-    def average(model: Any, inference: Any, x: Array, observed: Array, **options: Any) -> Array:
+    def average(model: Any, inference: Any, x: Array, observed: Array, **options: Any) -> Any:
         keys = jr.split(options.pop("key"), paths)
 
-        def one(key: Array) -> Array:
-            return avfkit.free_energy(model, inference, x, observed, key=key, **options)
+        def one(key: Array) -> Any:
+            return avfkit.free_energy_terms(model, inference, x, observed, key=key, **options)
 
-        return jnp.mean(jax.vmap(one)(keys))
+        return jax.tree.map(jnp.mean, jax.vmap(one)(keys))
 
     return average

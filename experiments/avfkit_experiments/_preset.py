@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+
+import optax
 
 from avfkit import AbstractFilter, AbstractInference, AbstractModel
 from avfkit.data import Dataset, Score, Splits
@@ -32,7 +35,7 @@ class Preset:
         update: settings of AVF's `LearnedUpdate`.
         changes: for each inference ("own", "avf", "vfem"), settings of the recipe that differ.
         iterations: K of "avf" and "vfem", unless told otherwise.
-        vfem_rate: the learning rate of variational filtering EM's Adam in the E-step.
+        e_step: the optimizer of variational filtering EM's E-step.
         smoothers: `smoother(model, key=key)` makes a method that sees the whole sequence, by name;
             and the causal structured posterior, "svae-filter".
         baselines: trivial models of the data, by name.
@@ -57,7 +60,7 @@ class Preset:
     update: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     iterations: Mapping[str, int] = field(default_factory=lambda: {"avf": 1, "vfem": 10})
-    vfem_rate: float = 0.1
+    e_step: optax.GradientTransformation = field(default_factory=partial(optax.adam, 0.1))
     smoothers: Mapping[str, Callable[..., AbstractInference]] = field(default_factory=dict)
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     measure: Measure | None = None

@@ -5,7 +5,12 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, get_args, get_type_hints
 
+import equinox as eqx
+import jax
 import optax
+from jaxtyping import PyTree
+
+import avfkit
 
 from ._average import averaging
 
@@ -21,6 +26,7 @@ class Recipe:
         theta_rate: Adam's learning rate of the model.
         phi_rate: Adam's learning rate of the inference network.
         warmup: steps over which both rates grow linearly from 0.
+        prior_from: steps before the prior of a latent chain learns; its rate then grows anew.
         cosine: let both rates fall along a cosine to 5 % over `steps`; else they are constant.
         clip: largest global norm of the gradient, of theta and of phi separately; 0 for none.
         weight_decay: AdamW's, per unit of learning rate.
@@ -45,6 +51,7 @@ class Recipe:
     theta_rate: float = 1e-3
     phi_rate: float = 1e-3
     warmup: int = 0
+    prior_from: int = 0
     cosine: bool = False
     clip: float = 0.0
     weight_decay: float = 0.0
@@ -66,7 +73,7 @@ class Recipe:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
         names = ("clip", "weight_decay", "anneal", "transpose", "context", "patience")
-        for name in (*names, "mask_from", "warmup"):
+        for name in (*names, "mask_from", "warmup", "prior_from"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more.")
         for name in ("theta_rate", "phi_rate"):
@@ -101,26 +108,45 @@ class Recipe:
         phi = optax.set_to_zero() if self.online else self.phi_optimizer()
         parts: dict[Hashable, optax.GradientTransformation]
         parts = {"theta": self._adam(self.theta_rate), "phi": phi}
-        both = optax.multi_transform(parts, ("theta", "phi"))
+        if self.prior_from:
+            parts["prior"] = self._adam(self.theta_rate, self.prior_from)
+        both = optax.multi_transform(parts, self._labels if self.prior_from else ("theta", "phi"))
         return averaging(both, self.average) if self.average else both
+
+    def _labels(self, tree: PyTree) -> PyTree:
+        """Whose rate each number of (theta, phi) follows, where the prior of an LDS has its own."""
+        if not isinstance(tree[0], avfkit.LDS):
+            raise ValueError(
+                f"prior_from is {self.prior_from}; expected 0: a {type(tree[0]).__name__} has no "
+                "latent chain."
+            )
+
+        def prior(model: avfkit.LDS) -> tuple[PyTree, ...]:
+            return model.first, model.dynamics, model.noise
+
+        theta, phi = (
+            jax.tree.map(lambda _: "theta", tree[0]),
+            jax.tree.map(lambda _: "phi", tree[1]),
+        )
+        return eqx.tree_at(prior, theta, jax.tree.map(lambda _: "prior", prior(theta))), phi
 
     def phi_optimizer(self) -> optax.GradientTransformation:
         """Of phi alone; where `online` is true it steps at every time step."""
         return self._adam(self.phi_rate)
 
-    def _adam(self, rate: float) -> optax.GradientTransformation:
-        schedule = self._schedule(rate)
+    def _adam(self, rate: float, start: int = 0) -> optax.GradientTransformation:
+        schedule = self._schedule(rate, start)
         clip = optax.clip_by_global_norm(self.clip) if self.clip else optax.identity()
         if self.weight_decay:
             return optax.chain(clip, optax.adamw(schedule, weight_decay=self.weight_decay))
         return optax.chain(clip, optax.adam(schedule))
 
-    def _schedule(self, rate: float) -> optax.Schedule:
+    def _schedule(self, rate: float, start: int) -> optax.Schedule:
         falling = optax.cosine_decay_schedule(rate, self.steps, 0.05)
         full = falling if self.cosine else optax.constant_schedule(rate)
-        if not self.warmup:
+        if not self.warmup and not start:
             return full
-        growing = optax.linear_schedule(0.0, 1.0, self.warmup)
+        growing = optax.linear_schedule(0.0, 1.0, max(self.warmup, 1), start)
         return lambda step: growing(step) * full(step)
 
 

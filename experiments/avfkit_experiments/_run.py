@@ -17,7 +17,7 @@ from ._loss import learner, trained
 from ._preset import Baseline, Measure
 from ._provenance import checksum, commit, provenance, write_json
 from ._recipe import Recipe
-from ._scores import baseline_scores, report, score, strict
+from ._scores import baseline_scores, diagnosis, report, score, strict
 
 
 class Outcome(NamedTuple):
@@ -95,9 +95,10 @@ def _fit(
         del settings["steps"]
     carried, loss = learner(tree, recipe, identity["paths"])
 
-    def validate(current: Any) -> float:
+    def validate(current: Any) -> tuple[float, dict[str, Any]]:
         options = {"key": key_of("validation"), "batch_size": recipe.score_batch}
-        return score(trained(current), splits.valid, **options).all_steps
+        found = score(trained(current), splits.valid, **options)
+        return found.all_steps, diagnosis(found)
 
     return training.fit(
         carried,

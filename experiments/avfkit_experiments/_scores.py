@@ -49,11 +49,24 @@ def report(evaluation: Evaluation, published: Evaluation | None) -> dict[str, An
         published: the same with the first step as context, the AVF authors' convention.
     """
     values = {k: v for k, v in evaluation._asdict().items() if v is not None}
-    record = {"free_energy_per_step": {name: values.pop(name) for name in ENERGY}, **values}
+    record: dict[str, Any] = {
+        "free_energy_per_step": {name: values.pop(name) for name in ENERGY},
+        **values,
+    }
     if published is not None:
         record["context_1"] = {name: published._asdict()[name] for name in ENERGY}
+    record["active_units"] = evaluation.active_units
+    if evaluation.collapse:
+        record["warning"] = evaluation.collapse
     record["bound"] = "free energy along one sampled path of each whole sequence, nats per step"
     return strict(record)
+
+
+def diagnosis(evaluation: Evaluation) -> dict[str, Any]:
+    """What the metrics of a run tell of its latent, with a warning if that has collapsed."""
+    names = ("reconstruction", "kl", "kl_per_dimension", "active_units")
+    found = {name: getattr(evaluation, name) for name in names}
+    return found | ({"warning": evaluation.collapse} if evaluation.collapse else {})
 
 
 def baseline_scores(baselines: Mapping[str, Baseline], splits: Splits) -> dict[str, Any]:

@@ -1,8 +1,12 @@
 """Recipes, the moving average, transposition."""
 
+import re
 from dataclasses import asdict
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 import optax
 import pytest
@@ -11,6 +15,7 @@ from avfkit.data import Dataset
 from avfkit_experiments import Recipe
 from avfkit_experiments._average import Averaged, averaging
 from avfkit_experiments._crops import crops, shifted
+from tests.helpers import random_lds
 
 RECIPE = Recipe(steps=10)
 
@@ -96,3 +101,27 @@ def test_the_rates_grow_over_the_warm_up(cosine):
         (found, _), state = warm.optimizer().update(slope, state, tree)
         (full, _), other = cold.optimizer().update(slope, other, tree)
         np.testing.assert_allclose(found, full * min(step / 10, 1.0), rtol=1e-6)
+
+
+def test_the_prior_of_a_chain_learns_later_and_then_by_a_growing_rate():
+    recipe = Recipe(steps=100, theta_rate=1.0, phi_rate=1.0, warmup=4, prior_from=6)
+    tree = eqx.filter((random_lds(), jnp.zeros(1)), eqx.is_inexact_array)
+    slope = jax.tree.map(jnp.ones_like, tree)
+    state, rates = recipe.optimizer().init(tree), []
+    for _ in range(12):
+        (model, phi), state = recipe.optimizer().update(slope, state, tree)
+        parts = (model.first, model.dynamics, model.noise), model.emission, phi
+        sizes = [{round(float(-x.min()), 6) for x in jax.tree.leaves(part)} for part in parts]
+        assert all(len(size) == 1 for size in sizes)
+        rates.append([size.pop() for size in sizes])
+    prior, emission, phi = np.array(rates).T
+    np.testing.assert_allclose(prior, np.clip((np.arange(12) - 6) / 4, 0.0, 1.0), atol=1e-6)
+    np.testing.assert_allclose(emission, np.minimum(np.arange(12) / 4, 1.0), atol=1e-6)
+    np.testing.assert_array_equal(emission, phi)
+
+
+def test_only_a_chain_has_a_prior_that_waits():
+    recipe = RECIPE.changed(["prior_from=5"])
+    expected = "prior_from is 5; expected 0: a Linear has no latent chain."
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+        recipe.optimizer().init((eqx.nn.Linear(1, 1, key=jr.key(0)), jnp.zeros(1)))

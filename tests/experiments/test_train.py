@@ -3,13 +3,23 @@
 import json
 from dataclasses import replace
 
+import equinox as eqx
+import jax
+import jax.random as jr
 import numpy as np
 import pytest
 
+import avfkit
 from avfkit import train as training
 from avfkit.data import Dataset, Splits
+from avfkit.nn import BernoulliHead
 from avfkit_widgets.book._results import read_result
 from experiments.tiny import PRESETS, invoke, train
+
+
+def _still(model):
+    own = avfkit.DirectFilter.create(model, width=2, depth=1, key=jr.key(1))
+    return jax.tree.map(lambda x: 0 * x if eqx.is_inexact_array(x) else x, own)
 
 
 def read(folder, name="result.json"):
@@ -33,6 +43,37 @@ def test_result_of_an_own_filter(own):
     assert result["steps_done"] == 6 and result["compile_seconds"] > 0
     assert f"{energy['all_steps']:.4f} nats per step" in output
     assert "compiled in" in output and "baseline, bernoulli" in output
+
+
+def test_what_the_latent_carries_is_logged_and_a_collapse_is_shown(own, tmp_path):
+    folder, output = own
+    test = read(folder)["test"]
+    assert len(test["kl_per_dimension"]) == len(test["mean_variance"]) == 3
+    assert np.isclose(sum(test["kl_per_dimension"]), test["kl"], rtol=1e-6)
+    assert f"active units of the latent: {test['active_units']} of 3" in output
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+    validation = [record for record in records if record["kind"] == "validation"][-1]
+    assert len(validation["kl_per_dimension"]) == 3 and validation["active_units"] >= 0
+    training = [record for record in records if record["kind"] == "train"][-1]
+    parts = training["reconstruction"] + training["kl"]
+    assert np.isclose(parts, training["loss"], rtol=1e-5)
+    asleep = test["kl_per_dimension"]
+    warning = f"warning: posterior collapse: {sum(nats < 0.01 for nats in asleep)} of 3 entries"
+    assert (warning in output) == (2 * sum(nats < 0.01 for nats in asleep) > 3)
+
+
+def test_a_collapsed_latent_is_warned_of(tmp_path):
+    """A prior head that q_t is read from too: KL stays at zero."""
+    preset = PRESETS["tiny-music"]
+    model = avfkit.VRNN(88, 3, hidden_size=2, width=2, head=BernoulliHead, key=jr.key(0))
+    zeros = jax.tree.map(lambda x: 0 * x if eqx.is_inexact_array(x) else x, model)
+    collapsed = replace(preset, model=lambda *, key: zeros, own=lambda m, *, key: _still(m))
+    known = {preset.name: collapsed}
+    words = ["--steps", 1, "--set", "theta_rate=0", "--set", "phi_rate=0"]
+    result = invoke("train", preset.name, "--out", tmp_path / "run", *words, known=known)
+    assert result.exit_code == 0, result.output
+    line = "warning: posterior collapse: 3 of 3 entries of the latent carry less than 0.01 nats per"
+    assert result.output.count(line) == 2  # while it trains, and at the end
 
 
 def test_provenance(own):

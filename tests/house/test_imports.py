@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 OPTIONAL = {
     *("anywidget", "avfkit_experiments", "avfkit_widgets", "click", "dynamax", "ipywidgets"),
     *("matplotlib", "music21", "plotly", "pooch", "tqdm", "av", "PIL", "sklearn", "soundfile"),
+    *("arviz", "pandas", "xarray"),
 }
 LOADED = "import sys, {package}; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
 

@@ -175,7 +175,11 @@ def test_a_loss_that_is_not_finite_stops_the_run(bad, tmp_path):
     tree = jnp.full(2, 9, jnp.float32)
     arguments = {"tree": tree, "loss": objective, "data": data, "checkpoint_every": 2}
     message = message_of(FloatingPointError, folder=tmp_path, num_steps=50, **arguments)
-    assert message == f"the loss is {bad} at step 5 (counted from 0)."
+    assert message == (
+        f"the loss is {bad} at step 5 (counted from 0). Not finite: the gradient of the tree (1 of "
+        f"1 parameters). The last good checkpoint is {tmp_path / 'checkpoint.avfkit'}, after 4 "
+        "steps."
+    )
     kept = small(folder=tmp_path, num_steps=4, **arguments)
     assert kept.step == 4 and np.isfinite(kept.last).all()
     assert [record["step"] for record in kept.history] == [2, 4]
@@ -186,7 +190,11 @@ def test_an_update_that_is_not_finite_stops_the_run(tmp_path):
         return jnp.sum(jnp.sqrt(tree)), {}  # finite at 0, but its slope is not
 
     message = message_of(FloatingPointError, loss=objective, folder=tmp_path, checkpoint_every=1)
-    assert message == "the loss is 0.0 at step 0 (counted from 0), but the update is not finite."
+    assert message == (
+        "the loss is 0.0 at step 0 (counted from 0), but the update is not finite. Not finite: the "
+        "gradient of the tree (1 of 1 parameters). The last good checkpoint is "
+        f"{tmp_path / 'checkpoint.avfkit'}, after 0 steps."
+    )
 
 
 def test_a_run_shorter_than_its_interval_is_validated_at_the_end():
@@ -199,7 +207,10 @@ def test_the_end_of_a_run_is_checked_too():
         return jnp.sum(tree * jnp.log(-batch)), {}
 
     message = message_of(FloatingPointError, loss=objective, log_every=100)
-    assert message == "the loss is nan at step 0 (counted from 0)."
+    assert message == (
+        "the loss is nan at step 0 (counted from 0). Not finite: the gradient of the tree (1 of 1 "
+        "parameters)."
+    )
 
 
 def test_a_score_must_be_finite():
@@ -228,12 +239,24 @@ def test_a_score_must_be_finite():
             "loss returned an array of shape (2,), expected a scalar.",
         ),
         (
-            {"loss": lambda tree, batch, **_: (tree.sum(), {"kl": tree})},
-            "metric 'kl' has shape (2,), expected a scalar.",
+            {"loss": lambda tree, batch, **_: (tree.sum(), {"kl": tree[None]})},
+            "metric 'kl' has shape (1, 2), expected a scalar or a vector.",
         ),
         (
             {"loss": lambda tree, batch, **_: (tree.sum(), {"step": tree.sum()})},
             "loss returned a metric named 'step', which fit writes itself.",
+        ),
+        (
+            {"loss": lambda tree, batch, **_: (tree.sum(), {"gradient_norm": tree.sum()})},
+            "loss returned a metric named 'gradient_norm', which fit writes itself.",
+        ),
+        (
+            {"validate": lambda tree: (0.0, {"kind": 1}), "validate_every": 1},
+            "validation logs a value named 'kind', which fit writes itself.",
+        ),
+        (
+            {"validate": lambda tree: (0.0, {"kl": np.zeros((1, 2))}), "validate_every": 1},
+            "kl is float64 of shape (1, 2); expected words, a number or a vector to log.",
         ),
     ],
 )

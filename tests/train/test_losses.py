@@ -70,6 +70,19 @@ def test_the_kl_weight_follows_the_step():
     assert of(batch(), step=11, kl_weight=anneal)[0] == about(5.0 * 5 / 3)
 
 
+def test_what_the_objective_adds_is_averaged_as_the_loss():
+    def with_terms(model, inference, x, observed, *, key):
+        value = nats(model, inference, x, observed, key=key)
+        return value, {"half": 0.5 * value, "both": jnp.stack([value, 2.0 * value])}
+
+    loss = batch_loss(with_terms)
+    value, metrics = loss(
+        (jnp.array(2.0), jnp.array(3.0)), batch(), key=jr.key(0), step=jnp.array(0)
+    )
+    assert metrics["half"] == about(float(value) / 2) and metrics["observed_steps"] == 3
+    np.testing.assert_allclose(metrics["both"], [value, 2 * value], rtol=1e-6)
+
+
 def test_every_sequence_has_its_own_key():
     def draw(model, inference, x, observed, *, key):
         return jr.normal(key)

@@ -25,6 +25,7 @@ _BATCH, _EPOCHS_ANNEALED = 16, 50
 # With 1/16 of the gradient, as the authors' batch mean has it, a gate of one half is one of 1/32.
 _GATE_BIAS = -3.4
 _LEARNED_STEP = {"rule": learned_step, "normalise_mean": True, "gate_bias": _GATE_BIAS}
+_READING = {"rule": learned_step, "encode_observation": True}
 
 
 def srnn_jsb(*, small: bool = False) -> Preset:
@@ -39,12 +40,13 @@ def srnn_nottingham(*, small: bool = False) -> Preset:
 
 def srnn_musedata(*, small: bool = False) -> Preset:
     """SRNN on MuseData."""
-    return _srnn("musedata", "MuseData", 524, small)
+    return _srnn("musedata", "MuseData", 524, small, update=_READING if small else None)
 
 
 def srnn_piano_midi(*, small: bool = False) -> Preset:
     """SRNN on Piano-midi.de."""
-    return _srnn("piano-midi", "Piano-midi.de", 87, small, update=_LEARNED_STEP)
+    update = _READING if small else _LEARNED_STEP
+    return _srnn("piano-midi", "Piano-midi.de", 87, small, update=update)
 
 
 def vrnn_jsb(*, small: bool = False) -> Preset:
@@ -98,6 +100,7 @@ def _srnn(
     """The AVF authors' form: no embedding of x, no z_{t-1} in q, one trunk for both parameters."""
     hidden, latent, width = (100, 32, 100) if small else (300, 100, 500)
     shrunk = "; 100 hidden units, 32 latents and an update network of 256 units" if small else ""
+    reads = "; it reads x_t, as the paper says" if (update or {}).get("encode_observation") else ""
     return Preset(
         name=f"srnn-{name}{'-small' if small else ''}",
         title=f"SRNN{', small' if small else ''}, {title}",
@@ -106,7 +109,7 @@ def _srnn(
         own=partial(_own, width=width, activation=clipped_leaky_relu),
         load=partial(data.polyphonic, name.replace("-", "_")),
         data=f"{title}: {songs} songs to train on, 88 keys",
-        differs="SRNN as the AVF authors coded it, not as Fraccaro et al. did" + shrunk,
+        differs="SRNN as the AVF authors coded it, not as Fraccaro et al. did" + shrunk + reads,
         recipe=_regularised(1_000) if small else _srnn_recipe(songs),
         update={"width": 256 if small else 1024, "depth": 2, **(update or {})},
         iterations={"avf": iterations, "vfem": 10},

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import optax
 from jaxtyping import Array, Key
 
 import avfkit
@@ -27,6 +28,10 @@ _WINDOW = {"timit": 0.0018190742, "sample": 1 / 551.8575, "commands": 1 / 2590.6
 # With 1/64 of the gradient, as the authors' batch mean has it, a gate of one half is one of 1/128.
 _GATE_BIAS = -4.8
 _LEARNED_STEP = {"rule": learned_step, "normalise_mean": True, "gate_bias": _GATE_BIAS}
+
+# Steps in proportion to gradients below 1, where Adam's would add nats of KL for nothing; long ones
+# at first, to get from the prior to a posterior far away, and then short ones, to be precise.
+_E_STEP = optax.adam(optax.exponential_decay(0.3, 1, 0.8), eps=1.0)
 
 _TIMIT = "TIMIT, your own copy: 4,389/231/1,680 utterances, 200 samples a step"
 _TIMIT_SAMPLE = "TIMIT's open sample: 120/20/20 utterances, 200 samples a step"
@@ -73,9 +78,10 @@ def _vrnn(name: str, title: str, small: bool, *, window: str, **where: Any) -> P
         own=partial(_own, **own),
         differs=_differs("", small, window),
         recipe=_SMALL_RECIPE if small else _recipe(1e-3),
-        changes={} if small else _avf_rates(),
+        changes=_VRNN_SMALL_CHANGES if small else _avf_rates(),
         update={"width": 256 if small else 1024, "depth": 2, **_LEARNED_STEP},
         iterations={"avf": 2, "vfem": 10},
+        e_step=_E_STEP if small else optax.adam(0.1),
         baselines={"linear prediction": _linear_prediction},
         window=_WINDOW[window],
         rate=_RATE,
@@ -104,6 +110,7 @@ def _srnn(name: str, title: str, small: bool, *, window: str, epoch: int, **wher
         changes=_SRNN_SMALL_CHANGES if small else changes,
         update={"width": 256 if small else 1024, "depth": 2, **update},
         iterations={"avf": 1, "vfem": 10},
+        e_step=_E_STEP if small else optax.adam(0.1),
         baselines={"linear prediction": _linear_prediction},
         window=_WINDOW[window],
         rate=_RATE,
@@ -153,6 +160,7 @@ _SMALL_RECIPE = Recipe(
 )
 # Half the batch and more steps of it; the E-step's are dearer, so there are fewer.
 _SRNN_SMALL_RECIPE = replace(_SMALL_RECIPE, steps=3_000, batch_size=8, clip=10.0, patience=10)
+_VRNN_SMALL_CHANGES = {"vfem": {"warmup": 50, "clip": 10.0}}
 _SRNN_SMALL_CHANGES = {name: {"steps": 2_000, "warmup": 50} for name in ("avf", "vfem")}
 
 
