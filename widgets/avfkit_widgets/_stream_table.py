@@ -157,7 +157,7 @@ class StreamTable(AbstractTable):
         seen = arrays["seen"][:step] > 0.5
         data = arrays["data"][:step]
         held = int(np.sum(seen & (before[:, 0] <= data) & (data <= before[:, 1])))
-        found = f"{data[t]:.2f} came" if seen[t] else "nothing came"
+        found = f"{data[t]:.2f} came" if seen[t] else "it did not come"
         return (
             f"At step {step} of {len(arrays['data'])}, {before[t, 0]:.2f} to {before[t, 1]:.2f} "
             f"was expected and {found}; the step costs "

@@ -87,7 +87,7 @@ const PAINTER = {
     const { before } = expected(setup, arrays, step);
     const [low, high] = before[t].map((end) => end.toFixed(2));
     const [held, count] = inside(arrays, before);
-    const found = arrays.seen[t] > 0.5 ? `${arrays.data[t].toFixed(2)} came` : "nothing came";
+    const found = arrays.seen[t] > 0.5 ? `${arrays.data[t].toFixed(2)} came` : "it did not come";
     return (
       `At step ${step} of ${arrays.data.length}, ${low} to ${high} was expected and ${found}; ` +
       `the step costs ${formatNats(arrays.energy[t])} nats. ` +
