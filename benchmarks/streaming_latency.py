@@ -8,8 +8,9 @@ repository's root:
 `OnlineFilter.step` in float32, one stream, until its numbers are there: an LDS of 4 latents and 8
 observed entries (exact, and by a structured VAE's potentials), and a VRNN of 88 entries, 32 latents
 and 200 units (its own filter, AVF with K = 1 and K = 5, an update network of 512 units).
-Competitors take turns, one step each. Writes `benchmarks/results/streaming_latency.json`: median and 99th
-percentile in milliseconds, wall time and processor time of all threads, and the bytes of a state.
+Competitors take turns, one step each. Writes `benchmarks/results/streaming_latency.json`: median
+and 99th percentile in milliseconds, wall time and processor time of all threads, and the bytes of a
+state.
 """
 
 import argparse
