@@ -14,6 +14,7 @@ from avfkit_widgets import (
     PosteriorExplorer,
     RollExplorer,
     ScanExplorer,
+    StreamExplorer,
 )
 
 RANDOM = np.random.RandomState(7)
@@ -90,6 +91,15 @@ def mask_explorer(**changes):
     return MaskExplorer(turning(48), smoother, film, truth, readout, **options | given)
 
 
+def stream_explorer(**changes):
+    kalman = avfkit.MarginalFilter(avfkit.KalmanFilter())
+    xs, hidden = XS[:10, :2], np.ones((10, 2), bool)
+    hidden[3:6], hidden[7, 0] = False, False
+    gaps = {"nothing": np.ones((10, 2), bool), "some": hidden}
+    online = avfkit.OnlineFilter(turning(2), kalman)
+    return StreamExplorer(online, xs, gaps, **dict(horizon=3, gap="some", key=jr.key(5)) | changes)
+
+
 MAKERS = {
     "iteration": iteration_explorer,
     "roll": roll_explorer,
@@ -97,4 +107,5 @@ MAKERS = {
     "mask": mask_explorer,
     "posterior": posterior_explorer,
     "scan": scan_explorer,
+    "stream": stream_explorer,
 }

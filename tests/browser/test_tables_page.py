@@ -22,9 +22,10 @@ STATES = {
     "scan": [{}, dict(length=8, workers=1, latency=0, round=5), dict(workers=2, round=9)],
     "posterior": [{}, dict(family="2 ahead", snr=0.1), dict(family="filter", latent=2)],
     "mask": [{}, dict(start=5, length=4), dict(length=0)],
+    "stream": [dict(gap="some", step=9)],
 }
 FRAGMENTS = {kind: kind for kind in STATES} | {"iteration": "iterations"}
-KINDS = list(MAKERS)
+KINDS = [kind for kind in MAKERS if kind != "stream"]  # it has a test of its own
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def address(kind, state):
 
 
 @pytest.mark.parametrize(
-    ("kind", "state"), [(kind, state) for kind in KINDS for state in STATES[kind]]
+    ("kind", "state"), [(kind, state) for kind in MAKERS for state in STATES[kind]]
 )
 def test_the_page_shows_the_rounded_table_and_the_drawn_picture(opened, explorers, kind, state):
     table, values = explorers[kind].table, explorers[kind]._values() | state
@@ -133,6 +134,37 @@ def test_the_rounds_end_where_both_ways_are_done(opened):
     page.wait_for_url("**#scan?length=8&workers=1&latency=10&round=11")
     assert outputs.last.inner_text() == slider(page, "round").get_attribute("max") == "11"
     assert slider(page, "round").get_attribute("aria-valuetext") == "11 rounds done"
+
+
+def test_a_stream_plays_on_a_phone_until_a_hand_takes_over(opened, explorers):
+    page = opened("stream", viewport={"width": 390, "height": 844}, theme="dark")
+    table, step = explorers["stream"].table, slider(page, "step")
+    heard, play = page.locator(".avf-summary"), page.get_by_role("button", name="Play")
+    assert page.get_by_role("group", name=table.title).count() == 1
+    assert step.get_attribute("aria-valuetext") == "step 5"
+    play.press("Enter")
+    assert heard.get_attribute("aria-live") == "off"
+    page.wait_for_function("document.querySelector('[data-name=step]').value > 5")
+    page.get_by_role("button", name="Pause").press("Enter")
+    assert heard.get_attribute("aria-live") == "polite"
+    step.press("End")
+    play.press("Enter")  # from the start again
+    page.wait_for_function("document.querySelector('[data-name=step]').value < 5")
+    step.press("ArrowRight")
+    assert play.count() == 1
+    step.press("End")  # before a gap has come it moves nothing
+    assert_sliders_alive(page, ["gap", "step"])
+    values = dict(gap="nothing", step=10)
+    slider(page, "gap").press("Home")
+    step.press("End")
+    page.wait_for_function(
+        "words => document.querySelector('.avf-summary').textContent === words",
+        arg=table.sentence(values, table.tabulated(values)),
+    )
+    page.get_by_text("The numbers as a table").press("Enter")
+    page.wait_for_selector("tbody tr")
+    assert page.locator("tbody tr").count() == 10
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -221,9 +253,9 @@ def test_a_built_book_holds_them_all(browser, chapter):
     watch.attach(page)
     page.goto(chapter)
     page.wait_for_function(
-        "n => document.querySelectorAll('.avf-explorer[data-paints]').length === n", arg=len(KINDS)
+        "n => document.querySelectorAll('.avf-explorer[data-paints]').length === n", arg=len(MAKERS)
     )
-    for kind in KINDS:
+    for kind in MAKERS:
         root = page.locator(ELEMENT.format(kind))
         words = root.locator(".avf-summary").inner_text()
         root.locator("input").first.press("Home")
@@ -236,6 +268,6 @@ def test_a_built_book_holds_them_all(browser, chapter):
         inks = page.locator(".avf-summary").evaluate_all(
             "all => all.map(p => getComputedStyle(p).color)"
         )
-        assert inks == [ground] * len(KINDS)
+        assert inks == [ground] * len(MAKERS)
     context.close()
     assert watch.refused == [] and watch.errors == []

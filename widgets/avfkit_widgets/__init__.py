@@ -15,4 +15,5 @@ from ._posterior import PosteriorExplorer as PosteriorExplorer
 from ._roll import RollExplorer as RollExplorer
 from ._roll_table import roll_masks as roll_masks
 from ._scan import ScanExplorer as ScanExplorer
+from ._stream import StreamExplorer as StreamExplorer
 from ._table import table_html as table_html

@@ -165,6 +165,7 @@ def front_end(kind: str, wrapper: str) -> str:
         "explorer_marks.js",
         "table_core.js",
         "table_plot.js",
+        "table_player.js",
         f"table_{kind}.js",
         "table_kind.js",
         "explorer_view.js",
@@ -218,7 +219,17 @@ def _control(slider: Slider) -> str:
     )
 
 
-_AREAS = ("hidden", "chance", "heard", "missed", "band", "scan-done", "scan-open", "scan-fresh")
+_AREAS = (
+    "hidden",
+    "chance",
+    "heard",
+    "missed",
+    "band",
+    "scan-done",
+    "scan-open",
+    "scan-fresh",
+    "future",
+)
 
 
 def _key(mark: str, meaning: str) -> str:

@@ -49,6 +49,7 @@ class ExplorerView {
       box.addEventListener("change", () => this.change({ [box.dataset.name]: box.checked }));
     }
     this.find("button").addEventListener("click", () => this.change(this.setup.values));
+    KIND.player?.(this);
   }
 
   // Where some controls end depends on others (KIND.ends): what lies beyond is moved there.

@@ -52,4 +52,5 @@ const KIND = {
   sentence: PAINTER.sentence,
   table: PAINTER.table,
   note: gridNote,
+  player: (view) => view.setup.plays && new Player(view, view.setup.plays),
 };
