@@ -57,7 +57,7 @@ def _setting(point: avfkit.ComputePoint) -> str:
 
 def _words(point: avfkit.ComputePoint) -> str:
     nats, setting = point.evaluation.all_steps, _setting(point)
-    return f"{nats:.2f} nats in {point.milliseconds:.2g} ms" + (f" ({setting})" if setting else "")
+    return f"{nats:.2f} nats in {point.milliseconds:.3g} ms" + (f" ({setting})" if setting else "")
 
 
 def _front(points: Sequence[avfkit.ComputePoint]) -> list[avfkit.ComputePoint]:
