@@ -42,8 +42,10 @@ from ._smoother import AbstractPath as AbstractPath
 from ._smoother import AbstractSmoother as AbstractSmoother
 from ._trace import Trace as Trace
 from .diagnosis import Certificate as Certificate
+from .diagnosis import Gap as Gap
 from .diagnosis import Problem as Problem
 from .diagnosis import certify as certify
+from .diagnosis import gap as gap
 from .diagnosis import linear_gaussian_problems as linear_gaussian_problems
 from .inference import AbstractAmortizedUpdate as AbstractAmortizedUpdate
 from .inference import AbstractExpectation as AbstractExpectation

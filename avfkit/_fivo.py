@@ -62,6 +62,23 @@ def fivo(
         TypeError: `filter` is not a filter.
         ValueError: `num_samples` is below 1, or `context` leaves no step to score.
     """
+    terms = fivo_steps(
+        model, filter, xs, observed, key=key, num_samples=num_samples, context=context
+    )
+    return jnp.sum(terms)
+
+
+def fivo_steps(
+    model: AbstractModel,
+    filter: AbstractInference,
+    xs: Observations,
+    observed: Observed,
+    *,
+    key: Key[Array, ""],
+    num_samples: int,
+    context: int = 0,
+) -> Float[Array, " time"]:
+    """The bound of `fivo`, step by step: minus the logarithm of each factor of Z, in nats."""
     filter = _checked(filter)
     if num_samples < 1:
         raise ValueError(f"num_samples is {num_samples}; expected at least 1.")
@@ -84,7 +101,7 @@ def fivo(
     log_weights = jnp.full((num_samples,), -math.log(num_samples), xs.dtype)
     inputs = (xs, observed, jnp.arange(len(xs)))
     _, (log_z, e_steps) = jax.lax.scan(body, (start, log_weights), inputs)
-    return jnp.sum(e_steps) - jnp.sum(log_z)
+    return e_steps - log_z
 
 
 def _checked(filter: AbstractInference) -> AbstractFilter:
