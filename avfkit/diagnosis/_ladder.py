@@ -79,7 +79,7 @@ def _linear(
     if diagonal:
         narrow = filtering_chain(model, potentials, diagonal=True)
         family = expected_free_energy(narrow, model, *data) - least
-    swarm = _swarms(model, full, data, keys, effort.num_samples, least)
+    swarm = _swarms(model, full, data, keys, num_samples=effort.num_samples, single=least)
     return amortization, family, least - swarm, swarm + log_p
 
 
@@ -110,17 +110,12 @@ def _refined(
     own, lower = (_energies(model, method, data, keys) for method in (inference, best))
     last = full if inference.joint else MarginalFilter(full)
     least = _energies(model, last, data, keys) if diagonal else lower
-    log_p = -_swarms(
-        model,
-        full,
-        data,
-        jax.vmap(lambda key: jr.fold_in(key, _OTHER))(keys),
-        effort.num_particles,
-        least,
-    )
+    others = jax.vmap(lambda key: jr.fold_in(key, _OTHER))(keys)
+    number = effort.num_particles
+    log_p = -_swarms(model, full, data, others, num_samples=number, single=least)
     if not inference.joint:
         return own - lower, lower - least, jnp.zeros_like(least), least + log_p
-    swarm = _swarms(model, full, data, keys, effort.num_samples, least)
+    swarm = _swarms(model, full, data, keys, num_samples=effort.num_samples, single=least)
     return own - lower, lower - least, least - swarm, swarm + log_p
 
 
@@ -185,6 +180,7 @@ def _swarms(
     proposal: AbstractFilter,
     data: Data,
     keys: Keys,
+    *,
     num_samples: int,
     single: Float[Array, "..."],
 ) -> Float[Array, "..."]:
