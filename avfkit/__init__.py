@@ -56,11 +56,13 @@ from ._trace import Trace as Trace
 from .diagnosis import Calibration as Calibration
 from .diagnosis import Certificate as Certificate
 from .diagnosis import ComputePoint as ComputePoint
+from .diagnosis import Gap as Gap
 from .diagnosis import Problem as Problem
 from .diagnosis import calibration as calibration
 from .diagnosis import certify as certify
 from .diagnosis import compute_curve as compute_curve
 from .diagnosis import crps as crps
+from .diagnosis import gap as gap
 from .diagnosis import gaussian_crps as gaussian_crps
 from .diagnosis import linear_gaussian_problems as linear_gaussian_problems
 from .diagnosis import pit as pit
