@@ -117,17 +117,19 @@ def evaluate(
         keys = jax.vmap(lambda i: jr.fold_in(key, i))(numbers)
         bounds = None if num_samples is None else (context, num_samples)
         data, first = (batch.x, batch.observed), jnp.asarray(context)
-        sums = _sequence_sums((model, inference), data, keys, first, bounds)
+        sums = sequence_sums((model, inference), data, keys, first, bounds)
         parts.append({name: np.asarray(values) for name, values in sums.items()})
     if not parts:
         raise ValueError("batches is empty; expected at least one batch of sequences.")
     sums = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if not sums["steps"].any():
         raise ValueError(f"no step is scored: all are missing, or within the context of {context}.")
-    return _summary(sums)
+    return summary(sums)
 
 
-def _summary(sums: dict[str, np.ndarray]) -> Evaluation:
+def summary(sums: dict[str, Any]) -> Evaluation:
+    """What `sequence_sums` says of a set of sequences, each array of one number for each."""
+    sums = {name: np.asarray(values) for name, values in sums.items()}
     steps, energy = sums["steps"], sums["reconstruction"] + sums["kl"]
     scored, count = steps > 0, steps.sum()
     bounds: dict[str, Any] = {}
@@ -163,7 +165,7 @@ def _standard_error(
 
 
 @eqx.filter_jit
-def _sequence_sums(
+def sequence_sums(
     pair: tuple[AbstractModel, AbstractInference],
     batch: tuple[Array, Array],
     keys: Key[Array, " batch"],

@@ -55,6 +55,23 @@ def fivo(
         TypeError: `filter` is not a filter.
         ValueError: `num_samples` is below 1, or `context` leaves no step to score.
     """
+    terms = fivo_steps(
+        model, filter, xs, observed, key=key, num_samples=num_samples, context=context
+    )
+    return jnp.sum(terms)
+
+
+def fivo_steps(
+    model: AbstractModel,
+    filter: AbstractInference,
+    xs: Observations,
+    observed: Observed,
+    *,
+    key: Key[Array, ""],
+    num_samples: int,
+    context: int = 0,
+) -> Float[Array, " time"]:
+    """The bound of `fivo`, step by step: minus the logarithm of each factor of Z, in nats."""
     proposal = stepper_of(filter, "fivo")
     if num_samples < 1:
         raise ValueError(f"num_samples is {num_samples}; expected at least 1.")
@@ -63,4 +80,4 @@ def fivo(
     particles, e_steps = swarm(
         model, proposal, (xs, observed), context, key=key, number=num_samples
     )
-    return jnp.sum(e_steps) - particles.log_likelihood
+    return e_steps - particles.log_evidence

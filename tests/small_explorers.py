@@ -3,12 +3,14 @@
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 
 import avfkit
 from avfkit import kalman
 from avfkit.nn import BernoulliHead, GaussianHead, LinearGaussian
 from avfkit_widgets import (
     FilmExplorer,
+    GapExplorer,
     IterationExplorer,
     MaskExplorer,
     PosteriorExplorer,
@@ -100,7 +102,23 @@ def stream_explorer(**changes):
     return StreamExplorer(online, xs, gaps, **dict(horizon=3, gap="some", key=jr.key(5)) | changes)
 
 
+def noisy(snr):
+    """A world of two latents, with a diagonal filter short of its posterior."""
+    emission = LinearGaussian.from_parameters(PIXELS[:3], np.zeros(3), np.full(3, 0.3 / snr))
+    turn = np.array([[0.8, -0.5], [0.5, 0.8]])
+    return avfkit.LDS.from_parameters(
+        np.zeros(2), np.eye(2), turn, np.zeros(2), 0.3 * np.eye(2), emission=emission
+    )
+
+
+def gap_explorer(**changes):
+    vfem = avfkit.IterativeFilter(avfkit.GradientUpdate(optax.adam(0.2)), 1, avfkit.Cubature())
+    options = dict(snrs=(0.5, 2), missing=(0, 40), iterations=(1, 4), length=5, num_sequences=3)
+    return GapExplorer(noisy, vfem, **options | dict(num_samples=2, key=jr.key(4)) | changes)
+
+
 MAKERS = {
+    "gap": gap_explorer,
     "iteration": iteration_explorer,
     "roll": roll_explorer,
     "film": film_explorer,

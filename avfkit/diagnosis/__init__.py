@@ -4,6 +4,12 @@ from ._calibration import Calibration as Calibration
 from ._calibration import calibration as calibration
 from ._certificate import Certificate as Certificate
 from ._certificate import certify as certify
+from ._compute import ComputePoint as ComputePoint
+from ._compute import compute_curve as compute_curve
+from ._compute import with_compute as with_compute
+from ._gap import TERMS as TERMS
+from ._gap import Gap as Gap
+from ._gap import gap as gap
 from ._pit import pit as pit
 from ._problems import Problem as Problem
 from ._problems import linear_gaussian_problems as linear_gaussian_problems

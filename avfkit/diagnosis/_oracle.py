@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float
 from .. import kalman
 from .._distributions import AbstractGaussian, FullGaussian
 from .._inference import AbstractInference
-from .._model import AbstractLatentLDS
+from .._model import AbstractLatentLDS, AbstractModel
 from ..inference import GaussMarkov, KalmanFilter
 
 
@@ -67,7 +67,7 @@ def truth(
 
 
 def likelihoods(
-    model: AbstractLatentLDS, xs: Float[Array, "time obs"], observed: Bool[Array, "time obs"]
+    model: AbstractModel, xs: Float[Array, "time obs"], observed: Bool[Array, "time obs"]
 ) -> kalman.Potentials:
     """The observations as potentials on the latent; refuses a model that is not all linear."""
     return KalmanFilter().potentials(model, xs, observed)  # pyright: ignore[reportCallIssue]
@@ -97,3 +97,34 @@ def filtering_chain(
 def narrowed(cov: Float[Array, "latent latent"]) -> Float[Array, "latent latent"]:
     """The covariance of the diagonal Gaussian q that is closest in KL(q || N(m, cov))."""
     return jnp.diag(1.0 / jnp.diagonal(jnp.linalg.inv(cov)))
+
+
+def factorised_chain(
+    posterior: kalman.Conditionals, inside: Bool[Array, " time"]
+) -> kalman.Conditionals:
+    """The closest chain of independent latents, KL(q || posterior): mean field.
+
+    It has the posterior's means, and at each step the inverse of the posterior's precision block,
+    Q_t^-1 + A_{t+1}' Q_{t+1}^-1 A_{t+1}; steps that are not `inside` follow the model and ask
+    nothing of those before them.
+    """
+    mean = kalman.marginals(posterior).mean
+    precision = jnp.linalg.inv(posterior.noise_cov)
+    pull = jnp.einsum("tji,tjk,tkl->til", posterior.dynamics, precision, posterior.dynamics)
+    pull = jnp.where(inside[:, None, None], pull, 0.0)
+    cov = jnp.linalg.inv(precision.at[:-1].add(pull[1:]))
+    return kalman.Conditionals(jnp.zeros_like(cov), mean, cov)
+
+
+def expected_free_energy(
+    q: kalman.Conditionals,
+    model: AbstractLatentLDS,
+    xs: Float[Array, "time obs"],
+    observed: Bool[Array, "time obs"],
+) -> Float[Array, " time"]:
+    """E_q of each step's free energy (Eq. 9) in nats, in closed form, for a chain q."""
+    mean, cov, _ = kalman.marginals(q)
+    curvature = likelihoods(model, xs, observed).precision
+    at_mean = -jax.vmap(lambda z, x, seen: model.emission(z).log_prob(x, seen))(mean, xs, observed)
+    spread = 0.5 * jnp.sum(curvature * cov, axis=(1, 2))
+    return at_mean + spread + kalman.divergence(q, model.chain)

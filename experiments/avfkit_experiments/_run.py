@@ -91,8 +91,7 @@ def _fit(
     **options: Any,
 ) -> training.Fit:
     settings = asdict(recipe)
-    if not recipe.cosine:  # then the first steps do not know how many will follow
-        del settings["steps"]
+    settings.pop("steps" if not recipe.cosine else "", None)  # constant rates know of no end
     carried, loss = learner(tree, recipe, identity["paths"])
 
     def validate(current: Any) -> tuple[float, dict[str, Any]]:

@@ -21,6 +21,7 @@ STATES = {
     "film": [{}, dict(step=1, iterations=0), dict(step=6)],
     "scan": [{}, dict(length=8, workers=1, latency=0, round=5), dict(workers=2, round=9)],
     "posterior": [{}, dict(family="2 ahead", snr=0.1), dict(family="filter", latent=2)],
+    "gap": [{}, dict(snr=0.5, missing=40, iterations=1), dict(snr=2)],
     "mask": [{}, dict(start=5, length=4), dict(length=0)],
     "stream": [dict(gap="some", step=9)],
 }

@@ -121,8 +121,13 @@ def pendulum(name):
 def test_the_structured_posterior_alone_knows_the_velocity_of_the_pendulum(rival):
     """Zhao and Linderman (2023), Fig. 4 and 5, on the small twin."""
     found, other = pendulum("svae-0-0"), pendulum(f"{rival}-0-0")
-    assert other["r2"]["velocity"] < 0.1 < 0.6 < found["r2"]["velocity"]
+    assert other["r2"]["velocity"] < found["r2"]["velocity"]
     assert other["prediction"] < found["prediction"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_from_three_hidden_numbers_the_velocity_can_be_read(seed):
+    assert pendulum(f"svae-0-{seed}")["r2"]["velocity"] >= 0.85
 
 
 def test_hidden_windows_cost_evidence_and_improve_predictions():

@@ -43,7 +43,7 @@ AVFKIT: dict[str, set[str]] = {
     "diagnosis": {
         *("_types", "_distributions", "_discretised", "_divergence", "_model", "_trace"),
         *("_inference", "_smoother", "_objectives", "_fivo", "_sample", "_prediction"),
-        *("nn", "models", "inference", "kalman"),
+        *("_evaluation", "nn", "models", "inference", "kalman"),
     },
     "interop": {"_types", "_model", "_trace", "nn", "models"},
     "data": {"_types"},

@@ -9,6 +9,7 @@ from ._figures import evaluate as evaluate
 from ._figures import explorer_arrays as explorer_arrays
 from ._figures import summary as summary
 from ._film import FilmExplorer as FilmExplorer
+from ._gap import GapExplorer as GapExplorer
 from ._iterations import IterationExplorer as IterationExplorer
 from ._mask import MaskExplorer as MaskExplorer
 from ._posterior import PosteriorExplorer as PosteriorExplorer
