@@ -70,7 +70,8 @@ class StreamTable(AbstractTable):
     ) -> None:
         xs = check_sequence("xs", xs, online.model.obs_size)
         _check(xs, gaps, horizon)
-        self._given, self._gaps = (online, xs, horizon, key), dict(gaps)
+        self._given, self._gaps = (online, xs), dict(gaps)
+        self._ahead = {"horizon": horizon, "key": key}
         steps, names = tuple(range(1, len(xs) + 1)), tuple(gaps)
         self.sliders = (
             Slider("gap", "Hidden", names, names),
@@ -98,7 +99,9 @@ class StreamTable(AbstractTable):
     def evaluate(self, values: Values) -> dict[str, np.ndarray]:
         """The stream under one pattern of gaps."""
         seen = self._gaps[values["gap"]]
-        return {"seen": seen[:, 0].astype(float)} | follow(*self._given, seen)._asdict()
+        return {"seen": seen[:, 0].astype(float)} | follow(
+            *self._given, seen, **self._ahead
+        )._asdict()
 
     def scene(self, values: Values, arrays: Arrays, width: float) -> Scene:
         """The three panels, up to the step."""
@@ -183,18 +186,19 @@ def expected(arrays: Arrays, step: int) -> tuple[Pairs, Pairs]:
 def follow(
     online: avfkit.OnlineFilter,
     xs: Float[np.ndarray, "time obs"],
+    observed: Bool[np.ndarray, "time obs"],
+    *,
     horizon: int,
     key: Key[Array, ""],
-    observed: Bool[np.ndarray, "time obs"],
 ) -> Followed:
     """Filter a stream step by step, with a forecast before every step.
 
     Args:
         online: model and filter.
         xs: what comes.
+        observed: what the filter sees.
         horizon: steps to look ahead.
         key: randomness, of the filter and of every forecast.
-        observed: what the filter sees.
 
     Returns:
         The ends of the 90 % intervals of the first entry of x and of the first latent, and F_t.
