@@ -1,7 +1,7 @@
 """What the stream explorer shows, as pure functions: a stream up to a step, and what it expects."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
@@ -80,20 +80,22 @@ class StreamTable(AbstractTable):
         self.constants = {"data": xs[:, 0]}
         self.bits = dict(data=16, seen=8, forecast=16, posterior=16, energy=16)
         self.ranges = {"seen": (0.0, 1.0)}
+        self.extras = {"plays": "step", "horizon": horizon, **self._axes(names)}
+
+    def _axes(self, names: Sequence[str]) -> dict[str, Any]:
+        """Axes that hold the stream under every pattern of gaps."""
         runs = [self.arrays((name,)) for name in names]
         shown = {name: np.concatenate([np.ravel(run[name]) for run in runs]) for name in runs[0]}
-        both = np.append(shown["forecast"], xs[:, 0])
-        self.extras = {
-            "plays": "step",
-            "horizon": horizon,
-            "signal_axis": nice_axis(float(both.min()), float(both.max())),
+        data = self.constants["data"]
+        return {
+            "signal_axis": nice_axis(*_ends(np.append(shown["forecast"], data))),
             "signal_title": "what is observed",
             "latent_axis": nice_axis(*_ends(shown["posterior"]), 2),
             "latent_title": "first latent: mean and 90 % interval",
             "energy_axis": nice_axis(*_ends(shown["energy"]), 2),
             "energy_title": "free energy of each step, nats",
             "step_title": "step",
-            "step_ticks": step_ticks(1, len(xs)),
+            "step_ticks": step_ticks(1, len(data)),
         }
 
     def evaluate(self, values: Values) -> dict[str, np.ndarray]:
