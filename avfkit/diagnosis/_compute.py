@@ -34,7 +34,8 @@ class ComputePoint(NamedTuple):
         milliseconds: median time of one pass over the whole batch, on this machine.
         fastest: the shortest of the turns, in milliseconds.
         slowest: the longest.
-        compile_seconds: what compiling took, once; not part of the times.
+        compile_seconds: what compiling took, once, and no part of the times; nearly nothing where
+            the same program was compiled before.
     """
 
     name: str

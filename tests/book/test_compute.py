@@ -5,7 +5,9 @@ from avfkit_widgets.book import compute_figure
 
 
 def point(name, iterations, nats, milliseconds):
-    evaluation = avfkit.Evaluation(*[np.nan] * 12)._replace(all_steps=nats)
+    evaluation = avfkit.Evaluation(*[np.nan] * len(avfkit.Evaluation._fields))._replace(
+        all_steps=nats
+    )
     times = (milliseconds, milliseconds, milliseconds)
     return avfkit.ComputePoint(name, iterations, None, evaluation, *times, compile_seconds=1.0)
 

@@ -102,12 +102,16 @@ def test_predictions_of_the_right_model_are_calibrated_and_of_a_too_sure_one_not
 
 
 def test_a_recurrent_model_is_served_and_a_smoother_refused():
-    model, own = make("srnn-bernoulli", "own")
     rows, options = observations("srnn-bernoulli", 3), {"key": KEY, "num_samples": 2}
-    found = eqx.filter_eval_shape(avfkit.predictive_calibration, model, own, rows, **options)
+
+    def run():
+        pair = make("srnn-bernoulli", "own")
+        return avfkit.predictive_calibration(*pair, rows, **options)
+
+    found = eqx.filter_eval_shape(run)
     assert found.pit.shape == found.crps.shape == rows.shape
     with pytest.raises(TypeError) as error:
-        avfkit.predictive_calibration(model, avfkit.KalmanSmoother(), rows, **options)
+        avfkit.predictive_calibration(random_lds(0), avfkit.KalmanSmoother(), rows, **options)
     assert str(error.value) == (
         "predictive_calibration needs a method that sees the past only (a filter, or "
         "MarginalFilter); KalmanSmoother is not one. Use simulated_calibration."
