@@ -21,7 +21,7 @@ STATES = {
     "film": [{}, dict(step=1, iterations=0), dict(step=6)],
     "scan": [{}, dict(length=8, workers=1, latency=0, round=5), dict(workers=2, round=9)],
     "posterior": [{}, dict(family="2 ahead", snr=0.1), dict(family="filter", latent=2)],
-    "gap": [{}, dict(snr=0.5, missing=40, iterations=1), dict(snr=2)],
+    "gap": [{}, dict(snr=0.5, missing=40, iterations=1)],
     "mask": [{}, dict(start=5, length=4), dict(length=0)],
     "stream": [dict(gap="some", step=9)],
 }
@@ -112,7 +112,7 @@ def test_what_a_reader_hears(opened, explorers, kind):
     assert label == f"{table.description} {sentence}"
     page.get_by_text("The numbers as a table").press("Enter")
     page.wait_for_selector("tbody tr")
-    counted = {"posterior": "gap", "mask": "mean", "scan": None}.get(kind, "energy")
+    counted = {"posterior": "gap", "mask": "mean", "gap": "nats", "scan": None}.get(kind, "energy")
     rows = 16 if counted is None else len(explorers[kind]._arrays()[counted])
     assert page.locator("tbody tr").count() == rows
     for control in table.sliders:

@@ -33,6 +33,7 @@ from small_explorers import (
     TRUTH,
     XS,
     film_explorer,
+    gap_explorer,
     iteration_explorer,
     mask_explorer,
     pair,
@@ -456,3 +457,13 @@ def test_frames_must_depend_on_the_latent_only():
     film = FILM.reshape(6, 48)
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
         MaskExplorer(model, inference, film, TRUTH, read, shape=(8, 6), clean=film, key=jr.key(0))
+
+
+def test_gap_bars_add_up_and_iterations_move_one_of_them():
+    table = gap_explorer().table
+    few, many = (table.arrays((0.5, 40, count))["nats"] for count in (1, 4))
+    np.testing.assert_allclose(few[:4].sum(), few[4])
+    np.testing.assert_allclose(few[1:4], many[1:4])
+    assert many[0] < few[0]
+    words = table.sentence(dict(snr=2, missing=0, iterations=1), dict(nats=few, errors=few))
+    assert words.startswith("At SNR 2, nothing missing, after 1 iteration, the free energy lies ")

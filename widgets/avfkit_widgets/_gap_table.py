@@ -1,6 +1,7 @@
 """What the gap explorer shows, as pure functions: four bars and their sum."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import equinox as eqx
@@ -50,6 +51,7 @@ class GapTable(AbstractTable):
                 f"inference is a {type(inference).__name__}; expected an IterativeFilter, which "
                 "can stop after K iterations."
             )
+        world = cache(world)
         self._given = (world, inference, max(choices["iterations"]), sizes, key)
         self.sliders = _sliders(**choices)
         self.constants, self.ranges = {}, {}
