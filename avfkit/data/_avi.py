@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from ._cache import UNREADABLE
+from ._cache import UNREADABLE, read_bytes
 
 DECODING = 1  # raise it with any change of the pixels that a film gives: cached ones are old then
 _NAME = re.compile(r"(person\d\d_[a-z]+_d\d)(?:_uncomp)?\.avi", re.IGNORECASE)
 _LARGEST = 2**28  # bytes of an unpacked film; the published ones have about one million
+_PIXELS = 2**22  # of a picture; the published ones have 160x120
 
 
 class Film(NamedTuple):
@@ -73,10 +74,13 @@ def read_film(film: Film, shape: tuple[int, int]) -> UInt8[np.ndarray, "time hei
     try:
         with av.open(io.BytesIO(_bytes(film)), "r", "avi") as container:
             promised = container.streams.video[0].frames
+            picture = container.streams.video[0].codec_context
+            if picture.width * picture.height > _PIXELS:
+                raise ValueError(f"its pictures have {picture.width}x{picture.height} pixels")
             for frame in container.decode(video=0):
                 small = frame.to_image().convert("L").resize(size, Image.Resampling.BILINEAR)
                 frames.append(np.asarray(small))
-    except (FFmpegError, IndexError, ValueError) as error:
+    except (FFmpegError, IndexError, ValueError, MemoryError, OverflowError) as error:
         raise _damaged(film.where, error) from error
     if len(frames) < promised // 2 or not frames:
         raise _damaged(film.where, f"its header says {promised} frames, it holds {len(frames)}")
@@ -85,7 +89,7 @@ def read_film(film: Film, shape: tuple[int, int]) -> UInt8[np.ndarray, "time hei
 
 def _bytes(film: Film) -> bytes:
     if film.member is None:
-        return film.path.read_bytes()
+        return read_bytes(film.path, _LARGEST)
     try:
         with zipfile.ZipFile(film.path) as archive:
             return archive.read(film.member)

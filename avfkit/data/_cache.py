@@ -1,8 +1,10 @@
 """Where prepared data are kept between sessions, and how a file gets there whole or not at all."""
 
 import glob
+import lzma
 import os
 import shutil
+import struct
 import sys
 import tempfile
 import time
@@ -18,9 +20,10 @@ import numpy as np
 _PART = ".part"  # what is being written, beside its place
 _FORGOTTEN = 3600  # seconds after which a part that nobody writes to is swept away
 UNREADABLE = (  # what reading a broken zip file raises
-    *(ValueError, EOFError, OSError, KeyError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(ValueError, EOFError, OSError, KeyError, RuntimeError, MemoryError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
 )
+LARGEST = 2**30  # bytes that the arrays of one `.npz` may unpack to
 
 
 def cache_folder(folder: str | Path | None = None) -> Path:
@@ -74,6 +77,29 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def _check_size(file: IO[bytes]) -> None:
+    """Refuses what is no zip file, or would fill the memory; leaves the file at its start."""
+    with zipfile.ZipFile(file) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > LARGEST:
+        raise ValueError(f"it unpacks to {size:,} bytes, expected at most {LARGEST:,}")
+    file.seek(0)
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The bytes of an ordinary file, no device or pipe, of at most so many.
+
+    Raises:
+        ValueError: if it is another kind of file, or larger.
+    """
+    if not path.is_file():
+        path.stat()  # raises FileNotFoundError
+        raise ValueError(f"{path} is not an ordinary file.")
+    if (size := path.stat().st_size) > most:
+        raise ValueError(f"{path} has {size:,} bytes, expected at most {most:,}.")
+    return path.read_bytes()
+
+
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes an `.npz` in one stroke: a reader sees the old file or the new one, never a part."""
     with written_whole(path) as file:
@@ -87,14 +113,16 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         ValueError: if the file is truncated, is no `.npz`, holds objects, or lacks an array.
     """
     try:
-        with path.open("rb") as data, np.load(data, allow_pickle=False) as file:
-            missing = [name for name in names if name not in file]
-            if missing:
-                raise ValueError(f"it has no array {missing[0]!r}, only {sorted(file)}")
-            return {name: file[name] for name in names}
+        with path.open("rb") as data:
+            _check_size(data)
+            with np.load(data, allow_pickle=False) as file:
+                missing = [name for name in names if name not in file]
+                if missing:
+                    raise ValueError(f"it has no array {missing[0]!r}, only {sorted(file)}")
+                return {name: file[name] for name in names}
     except FileNotFoundError:
         raise
-    except (*UNREADABLE, AttributeError, TypeError) as error:
+    except Exception as error:  # a broken header may fail in any way
         raise ValueError(
             f"{path} is not a readable .npz file ({error}). It is truncated or altered: "
             "fetch or copy it again."

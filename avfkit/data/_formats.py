@@ -7,13 +7,19 @@ knows nothing but integers, lists and numpy's integer scalars, so that reading o
 import io
 import json
 import pickle
+import pickletools
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ._cache import read_arrays
+from ._cache import read_arrays, read_bytes
+from ._mat import read_cells
 from ._rolls import KEYS, PARTS, Rolls, rolls_of, rolls_of_arrays, rolls_of_notes
+
+_MEMO = ("PUT", "BINPUT", "LONG_BINPUT")
+_LARGEST = 2**27  # bytes; the largest published file has about ten million
 
 
 def read_rolls(path: Path) -> Rolls:
@@ -34,7 +40,7 @@ def _npz(path: Path) -> Rolls:
 
 def _json(path: Path) -> Rolls:
     try:
-        parts = json.loads(path.read_bytes())
+        parts = json.loads(read_bytes(path, _LARGEST))
     except RecursionError as error:
         raise ValueError(
             f"{path} is nested too deeply, expected lists of lists of lists of notes. "
@@ -50,7 +56,7 @@ def _json(path: Path) -> Rolls:
 
 def _pickle(path: Path) -> Rolls:
     try:
-        parts = _IntegerUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        parts = _IntegerUnpickler(io.BytesIO(_checked(path)), encoding="latin1").load()
     except pickle.UnpicklingError as error:
         raise ValueError(f"{path} was refused: {error}.") from error
     except Exception as error:  # a broken stream may fail in any opcode
@@ -59,6 +65,18 @@ def _pickle(path: Path) -> Rolls:
             "It is truncated or altered: delete it, and fetch or copy it again."
         ) from error
     return rolls_of_notes(str(path), parts)
+
+
+def _checked(path: Path) -> bytes:
+    """The bytes of a pickle, if none of its memo numbers asks for more memory than it has bytes.
+
+    The unpickler of the standard library keeps its memo in an array as long as the largest number.
+    """
+    data = read_bytes(path, _LARGEST)
+    for opcode, number, _ in pickletools.genops(data):
+        if opcode.name in _MEMO and isinstance(number, int) and number > len(data):
+            raise pickle.UnpicklingError(f"it asks for a memo of {number:,} entries")
+    return data
 
 
 class _IntegerUnpickler(pickle.Unpickler):
@@ -106,19 +124,17 @@ def _integer(kind: _Kind, data: bytes | str) -> int:
 
 
 def _mat(path: Path) -> Rolls:
+    content = read_bytes(path, _LARGEST)
     try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        message = f"{path} is a MATLAB file; reading it needs scipy: pip install scipy."
-        raise ImportError(message) from error
-    try:
-        file = loadmat(path)
-        cells = [file[f"{part}data"].ravel() for part in PARTS]
-    except Exception as error:  # scipy's errors for a broken file are of many kinds
+        file = read_cells(content)
+        if missing := [part for part in PARTS if f"{part}data" not in file]:
+            raise ValueError(f"it has no cell {missing[0]}data, only {sorted(file)}")
+    except (ValueError, zlib.error, StopIteration) as error:
         raise ValueError(
-            f"{path} is not a MATLAB file of piano rolls ({type(error).__name__}: {error}). "
+            f"{path} is not a MATLAB file of piano rolls ({error}). "
             "It is truncated or altered: delete it, and fetch or copy it again."
         ) from error
+    cells = [file[f"{part}data"] for part in PARTS]
     songs = [song for part in cells for song in part]
     split = [code for code, part in enumerate(cells) for _ in part]
     if any(song.ndim != 2 or song.shape[1] != KEYS for song in songs):

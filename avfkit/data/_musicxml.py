@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from ._cache import UNREADABLE, read_bytes
+from ._rolls import HIGHEST_NOTE, LOWEST_NOTE
+
+_LARGEST = 2**26  # bytes of a score
+_LONGEST = 1000  # quarters in a bar
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
@@ -44,22 +49,28 @@ def read_parts(path: Path) -> tuple[Part, ...]:
     """
     try:
         root = ElementTree.fromstring(_score_bytes(path))
-    except (ElementTree.ParseError, zipfile.BadZipFile, KeyError, StopIteration) as error:
+        if root.tag != "score-partwise":
+            raise ValueError(f"its root is <{root.tag}>, expected <score-partwise>")
+        names = {p.get("id"): p.findtext("part-name") or "" for p in root.iter("score-part")}
+        return tuple(_read_part(names.get(p.get("id"), ""), p) for p in root.findall("part"))
+    except (*UNREADABLE, ElementTree.ParseError, StopIteration, ArithmeticError) as error:
         raise ValueError(f"{path} is not a readable MusicXML score: {error!r}.") from error
-    if root.tag != "score-partwise":
-        raise ValueError(f"{path} is not a part-wise MusicXML score: its root is <{root.tag}>.")
-    names = {p.get("id"): p.findtext("part-name") or "" for p in root.iter("score-part")}
-    return tuple(_read_part(names.get(p.get("id"), ""), p) for p in root.findall("part"))
 
 
 def _score_bytes(path: Path) -> bytes:
-    data = path.read_bytes()
+    data = read_bytes(path, _LARGEST)
     if not data.startswith(b"PK"):
         return data
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        container = ElementTree.fromstring(archive.read("META-INF/container.xml"))
+        container = ElementTree.fromstring(_member(archive, "META-INF/container.xml"))
         first = next(e for e in container.iter() if e.tag.endswith("rootfile"))
-        return archive.read(first.get("full-path", ""))
+        return _member(archive, first.get("full-path", ""))
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    if (size := archive.getinfo(name).file_size) > _LARGEST:
+        raise ValueError(f"{name} unpacks to {size:,} bytes, expected at most {_LARGEST:,}")
+    return archive.read(name)
 
 
 def _read_part(name: str, part: ElementTree.Element) -> Part:
@@ -89,6 +100,8 @@ def _read_measure(
             if element.find("chord") is None:
                 onset, cursor = cursor, cursor + duration
             pitch = element.find("pitch")
+            if not 0 <= cursor <= _LONGEST * divisions:
+                raise ValueError(f"a bar goes on for {cursor} / {divisions} quarters")
             if pitch is not None and duration:
                 begin = start + Fraction(onset, divisions)
                 notes.append(Note(_midi(pitch), begin, begin + Fraction(duration, divisions)))
@@ -98,4 +111,7 @@ def _read_measure(
 
 def _midi(pitch: ElementTree.Element) -> int:
     step, octave = pitch.findtext("step") or "C", int(pitch.findtext("octave") or 4)
-    return 12 * (octave + 1) + _SEMITONES[step] + int(float(pitch.findtext("alter") or 0))
+    key = 12 * (octave + 1) + _SEMITONES[step] + int(float(pitch.findtext("alter") or 0))
+    if not LOWEST_NOTE <= key <= HIGHEST_NOTE:
+        raise ValueError(f"the note {key} is on no piano: expected {LOWEST_NOTE}..{HIGHEST_NOTE}")
+    return key

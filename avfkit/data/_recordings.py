@@ -8,6 +8,7 @@ earlier one left in the cache is never read again.
 
 import hashlib
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -125,6 +126,7 @@ def decoded(
     if not path.exists():
         _write(path, _shown(decode(), path.stem, total))
     index = read_arrays(path, ("length", "names", "kind", "shape", "crc"))
+    _check_index(path, index)
     length, flat = index["length"], path.with_suffix(".bin")
     shape = (int(length.sum()), *(int(n) for n in index["shape"]))
     dtype = np.dtype(str(index["kind"]))
@@ -136,6 +138,19 @@ def decoded(
         )
     values = np.memmap(flat, dtype, "r", shape=shape)
     return Recordings(np.asarray(values), length, index["names"])
+
+
+def _check_index(path: Path, index: dict[str, np.ndarray]) -> None:
+    """Refuses numbers and kinds that no decoding has written."""
+    length, names, shape = (index[name] for name in ("length", "names", "shape"))
+    numbers = all(a.dtype == np.int64 for a in (length, shape, index["crc"]))
+    fits = length.ndim == shape.ndim == 1 and index["crc"].ndim == 0 and names.shape == length.shape
+    kind = index["kind"].ndim == 0 and re.fullmatch(r"[<|][iu][1248]", str(index["kind"]))
+    if not (numbers and fits and kind and (length >= 0).all() and (shape >= 0).all()):
+        raise ValueError(
+            f"{path} was altered: it is no index of decoded integers. Delete it, and the next call "
+            "decodes anew."
+        )
 
 
 def _shown(

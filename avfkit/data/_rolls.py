@@ -14,6 +14,7 @@ from jaxtyping import Float, Int, UInt8
 
 KEYS = 88
 LOWEST_NOTE = 21
+_MOST_STEPS, _MOST_NOTES = 2**22, 2**24  # of a set; the largest has a tenth of them
 HIGHEST_NOTE = LOWEST_NOTE + KEYS - 1
 PARTS = ("train", "valid", "test")
 
@@ -75,6 +76,7 @@ def rolls_of_notes(where: str, parts: Any) -> Rolls:
         raise ValueError(f"{where} holds {found}, expected the parts {list(PARTS)}.")
     songs: list[np.ndarray] = []
     split: list[int] = []
+    _check_size(where, parts)
     for code, part in enumerate(PARTS):
         if not isinstance(parts[part], list | tuple):
             raise ValueError(f"{where}: {part} is not a list of songs.")
@@ -84,6 +86,19 @@ def rolls_of_notes(where: str, parts: Any) -> Rolls:
     if not songs:
         raise ValueError(f"{where} holds no songs.")
     return rolls_of(songs, split)
+
+
+def _check_size(where: str, parts: Mapping[str, Any]) -> None:
+    """Refuses what a small file may become in which one list stands in many places."""
+    lists = [part for part in parts.values() if isinstance(part, list | tuple)]
+    songs = [song for part in lists for song in part if isinstance(song, list | tuple)]
+    most, size = _MOST_STEPS, sum(map(len, songs))
+    if size <= most:
+        steps = (step for song in songs for step in song if isinstance(step, list | tuple))
+        most, size = _MOST_NOTES, sum(map(len, steps))
+    if size > most:
+        kind = "steps" if most == _MOST_STEPS else "notes"
+        raise ValueError(f"{where} holds {size:,} {kind}, expected at most {most:,}.")
 
 
 def rolls_of_arrays(where: str, arrays: Mapping[str, np.ndarray]) -> Rolls:

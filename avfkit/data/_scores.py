@@ -24,6 +24,9 @@ _SILENT = 0.25  # a score whose voices rest longer is a chorus with interludes, 
 _SAME = 0.5  # share of chord successions from which two scores count as one harmonisation
 
 
+_MOST_STEPS = 2**16  # quarters of a score
+
+
 class Chorale(NamedTuple):
     """A chorale as a roll `[time, 88]`; `fifths` counts its sharps (or flats, negative)."""
 
@@ -62,6 +65,8 @@ def _roll(parts: Sequence[Part]) -> tuple[UInt8[np.ndarray, "time 88"], int]:
     voices = [parts[named.index(voice)] for voice in _VOICES]
     pickup = voices[0].bar % 1
     steps = math.ceil(max(p.length for p in voices) - pickup)
+    if steps > _MOST_STEPS:
+        raise ValueError(f"a score has {steps:,} quarters, expected at most {_MOST_STEPS:,}.")
     roll = np.zeros((steps, KEYS), np.uint8)
     for note in (note for voice in voices for note in voice.notes):
         start, end = (max(math.ceil(t - pickup), 0) for t in (note.start, note.end))

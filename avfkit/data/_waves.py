@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int16
 
+from ._cache import read_bytes
+
+_LARGEST = 2**28  # bytes of a sound file: two hours
 DECODING = 1  # raise it with any change of the samples that a file gives: cached ones are old then
 
 
@@ -41,8 +44,8 @@ def read_wave(where: str, data: bytes, rate: int) -> Int16[np.ndarray, " samples
 
 
 def read_wave_file(path: Path, rate: int) -> Int16[np.ndarray, " samples"]:
-    """The samples of a file; see `read_wave`."""
-    return read_wave(str(path), path.read_bytes(), rate)
+    """The samples of an ordinary file that is not too large; see `read_wave`."""
+    return read_wave(str(path), read_bytes(path, _LARGEST), rate)
 
 
 def _sphere(where: str, data: bytes) -> tuple[np.ndarray, tuple[int, int, int]]:

@@ -22,12 +22,15 @@ from typing import Any
 
 from jaxtyping import PyTree
 
-from avfkit.train._leaves import describe, from_bytes, say, to_bytes
+from avfkit.train._leaves import describe, from_bytes, num_bytes, say, to_bytes
 from avfkit.train._settings import first_difference, settings
 
 _FORMAT = "avfkit-checkpoint-2"
 _START = b'{"format": "avfkit-checkpoint-'
-_FIELDS = ("version", "hyperparameters", "run", "leaves", "settings", "sha256")
+_FIELDS = {
+    **{"version": str, "hyperparameters": dict, "run": dict},
+    **{"leaves": list, "settings": dict, "sha256": str},
+}
 
 
 class CheckpointError(ValueError):
@@ -104,6 +107,10 @@ def restore(path: Path, checkpoint: tuple[dict[str, Any], bytes], like: PyTree) 
             f"{path}: a checkpoint of another tree: the setting {name} is {found} in the file, "
             f"expected {expected}."
         )
+    if len(content) != (expected := num_bytes(like)):
+        raise CheckpointError(
+            f"{path}: truncated or altered: {len(content)} bytes of arrays, expected {expected}."
+        )
     return from_bytes(content, like)
 
 
@@ -144,7 +151,8 @@ def replace(path: Path, chunks: Iterable[Any]) -> None:
     temporary = path.with_name(path.name + ".tmp")
     with written(path):
         try:
-            with temporary.open("wb") as file:
+            temporary.unlink(missing_ok=True)  # were it a link, it would lead elsewhere
+            with temporary.open("xb") as file:
                 for chunk in chunks:
                     file.write(chunk)
                 file.flush()
@@ -212,9 +220,11 @@ def _parse(path: Path, line: bytes) -> dict[str, Any]:
         raise CheckpointError(f"{path}: truncated or altered: unreadable header.") from error
     if header["format"] != _FORMAT:
         raise CheckpointError(f"{path}: format is {header['format']!r}, expected {_FORMAT!r}.")
-    for name in _FIELDS:
+    for name, kind in _FIELDS.items():
         if name not in header:
             raise CheckpointError(f"{path}: truncated or altered: no {name!r} in the header.")
+        if not isinstance(header[name], kind):
+            raise CheckpointError(f"{path}: altered: {name!r} in the header is no {kind.__name__}.")
     return header
 
 

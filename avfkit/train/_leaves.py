@@ -5,7 +5,6 @@ numbers and strings the value is described, to be compared. Other leaves, such a
 neither. Bytes are in C order and little-endian.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -43,13 +42,16 @@ def describe(tree: PyTree) -> list[Description]:
     return described
 
 
-def say(leaf: Mapping[str, Any] | None) -> str:
-    """One description in words, for an error message."""
-    if leaf is None:
-        return "missing"
-    if "value" in leaf:
-        return f"{leaf['path']} = {leaf['value']}"
-    return f"{leaf['path']} of shape {tuple(leaf['shape'])} and dtype {leaf['dtype']}"
+def say(leaf: Any) -> str:
+    """One description in words, for an error message; it may come from an altered file."""
+    match leaf:
+        case None:
+            return "missing"
+        case {"path": path, "value": value}:
+            return f"{path} = {value}"
+        case {"path": path, "shape": list(shape), "dtype": dtype}:
+            return f"{path} of shape {tuple(shape)} and dtype {dtype}"
+    return "no description of a leaf"
 
 
 def is_stored(leaf: Any) -> bool:
@@ -62,6 +64,13 @@ def to_bytes(tree: PyTree) -> list[UInt8[np.ndarray, " bytes"]]:
     arrays = [leaf for leaf in jax.tree.leaves(tree) if is_stored(leaf)]
     bits = [jr.key_data(leaf) if _is_key(leaf) else leaf for leaf in arrays]
     return [np.asarray(leaf, order="C").reshape(-1).view(np.uint8) for leaf in bits]
+
+
+def num_bytes(like: PyTree) -> int:
+    """How many bytes `to_bytes` would give."""
+    arrays = [leaf for leaf in jax.tree.leaves(like) if is_stored(leaf)]
+    specs = [jax.eval_shape(jr.key_data, leaf) if _is_key(leaf) else leaf for leaf in arrays]
+    return sum(int(spec.size) * np.dtype(spec.dtype).itemsize for spec in specs)
 
 
 def from_bytes(content: bytes, like: PyTree) -> PyTree:

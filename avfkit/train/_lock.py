@@ -14,6 +14,9 @@ except ImportError:  # not a POSIX system: nothing is guarded there
     fcntl = None
 
 
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # what is truncated must lie in the folder
+
+
 def lock(folder: Path) -> TextIO:
     """Locks the file `.lock` of a folder, until what is returned is closed.
 
@@ -22,11 +25,12 @@ def lock(folder: Path) -> TextIO:
 
     Raises:
         CheckpointError: if another process, or another run in this one, holds it.
-        OSError: if the folder cannot be made or written.
+        OSError: if the folder cannot be made or written, or the file is a link.
     """
     with written(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("a+")
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | _NO_LINK, 0o644)
+    file = os.fdopen(handle, "r+")
     try:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -74,10 +74,15 @@ def _read(path: Path, step: int) -> list[Record]:
 
 def _parse(path: Path, number: int, line: bytes) -> Record:
     try:
-        record = json.loads(line)
-        return {"kind": record["kind"], "step": int(record["step"]), **record}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        record = json.loads(line, parse_constant=_refused)
+        known = {"step": int(record["step"]), "seconds": float(record["seconds"])}
+        return {**record, "kind": str(record["kind"]), **known}
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path}, line {number}: expected a record, found {line!r}.") from error
+
+
+def _refused(name: str) -> None:
+    raise ValueError(f"{name} is no number of strict JSON")
 
 
 def _line(record: Record) -> bytes:

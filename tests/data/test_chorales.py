@@ -177,7 +177,7 @@ def test_related_pieces_share_a_part():
 @pytest.mark.parametrize("content", ["", "<score-partwise>", "<html/>"])
 def test_not_a_score(tmp_path, content):
     (tmp_path / "bwv1.xml").write_text(content)
-    with pytest.raises(ValueError, match=r"bwv1\.xml is not a (readable|part-wise) MusicXML score"):
+    with pytest.raises(ValueError, match=r"bwv1\.xml is not a readable MusicXML score"):
         read_parts(tmp_path / "bwv1.xml")
 
 

@@ -41,7 +41,7 @@ def read_result(path: Path) -> dict[str, Any]:
     """
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.name} must hold JSON, found an error: {error}") from error
     if not isinstance(result, dict) or not isinstance(result.get("name"), str):
         raise ValueError(f"{path.name} must be an object with a text 'name'")
