@@ -192,7 +192,6 @@ def test_another_initial_tree_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (b'"hyperparameters": {"width": 5, "sizes": [1, 2]}', b'"hyperparameters": []'),
         (b'"width": 5', b'"width": 6'),
         (b'"log_every": 4', b'"log_every": []'),
     ],
@@ -209,6 +208,16 @@ def test_an_altered_header_is_called_altered(tmp_path, whole, old, new):
     assert str(caught.value) == (
         f"{file}: truncated or altered: SHA-256 is {found}, expected {expected}."
     )
+
+
+def test_a_header_without_its_hyperparameters_is_refused(tmp_path, whole):
+    content = (whole[0] / "checkpoint.avfkit").read_bytes()
+    old = b'"hyperparameters": {"width": 5, "sizes": [1, 2]}'
+    file = tmp_path / "checkpoint.avfkit"
+    file.write_bytes(content.replace(old, b'"hyperparameters": []', 1))
+    with pytest.raises(CheckpointError) as caught:
+        train(tmp_path)
+    assert str(caught.value) == f"{file}: altered: 'hyperparameters' in the header is no dict."
 
 
 def test_a_run_cannot_go_back(whole):
