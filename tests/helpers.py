@@ -55,6 +55,21 @@ def gappy_problem(length):
     return lds, jnp.array(xs), log_p
 
 
+class Wider(avfkit.AbstractScanFilter):
+    """The exact proposal, less sure than it should be and shifted: poor, with bounded weights."""
+
+    shift: float = 0.0
+    through_past: bool = True
+
+    def init(self, model):
+        del model
+
+    def posterior(self, carry, problem, *, key):
+        q, iterations, carry = avfkit.KalmanFilter().posterior(carry, problem, key=key)
+        q = avfkit.FullGaussian(q.mean + self.shift, q.log_scale + 0.3, q.lower)
+        return q, iterations, carry
+
+
 def _mlp_lds(key):
     emission = Conditional(LATENT, OBS, head=GaussianHead, width=5, depth=1, key=key)
     return random_lds(1, emission=emission)

@@ -10,7 +10,7 @@ import pytest
 
 import avfkit
 from avfkit._particles import _systematic
-from tests.helpers import gappy_problem, make, observations, random_lds
+from tests.helpers import Wider, gappy_problem, make, observations, random_lds
 
 KEY = jr.key(0)
 
@@ -18,21 +18,6 @@ KEY = jr.key(0)
 @pytest.fixture(scope="module")
 def problem():
     return gappy_problem(6)
-
-
-class Wider(avfkit.AbstractScanFilter):
-    """The exact proposal, less sure than it should be: a poor one with bounded weights."""
-
-    @property
-    def through_past(self):
-        return True
-
-    def init(self, model):
-        del model
-
-    def posterior(self, carry, problem, *, key):
-        q, iterations, carry = avfkit.KalmanFilter().posterior(carry, problem, key=key)
-        return avfkit.FullGaussian(q.mean, q.log_scale + 0.3, q.lower), iterations, carry
 
 
 @eqx.filter_jit

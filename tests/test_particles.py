@@ -10,25 +10,10 @@ import numpy as np
 import pytest
 
 import avfkit
-from tests.helpers import gappy_problem
+from tests.helpers import Wider, gappy_problem
 
 KEY = jr.key(0)
 NUMBER = 4_000
-
-
-class Wider(avfkit.AbstractScanFilter):
-    """A poor proposal: shifted, and less sure than it should be."""
-
-    @property
-    def through_past(self):
-        return True
-
-    def init(self, model):
-        del model
-
-    def posterior(self, carry, problem, *, key):
-        q, iterations, carry = avfkit.KalmanFilter().posterior(carry, problem, key=key)
-        return avfkit.FullGaussian(q.mean + 0.3, q.log_scale + 0.3, q.lower), iterations, carry
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +24,7 @@ def problem():
 @pytest.fixture(scope="module")
 def particles(problem):
     run = eqx.filter_jit(avfkit.particle_filter)
-    return run(problem[0], Wider(), problem[1], key=KEY, num_particles=NUMBER)
+    return run(problem[0], Wider(shift=0.3), problem[1], key=KEY, num_particles=NUMBER)
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +75,14 @@ def test_weights_sum_to_one_and_nothing_seen_weighs_nothing(particles):
 def test_the_estimate_is_minus_fivo_and_close_to_log_p(problem, particles):
     lds, xs, log_p = problem
     np.testing.assert_allclose(particles.log_likelihood, log_p, atol=0.2)
-    bound = eqx.filter_jit(avfkit.fivo)(lds, Wider(), xs, key=KEY, num_samples=NUMBER)
+    bound = eqx.filter_jit(avfkit.fivo)(lds, Wider(shift=0.3), xs, key=KEY, num_samples=NUMBER)
     np.testing.assert_allclose(particles.log_likelihood, -bound, rtol=1e-12)
 
 
 def test_a_filter_proposes_in_a_particle_filter_of_ones_own(problem):
     """All that one needs is `step`: a draw, its log-weight, and what the particle carries on."""
     lds, xs, log_p = problem
-    proposal, rng, number = Wider(), np.random.default_rng(0), 500
+    proposal, rng, number = Wider(shift=0.3), np.random.default_rng(0), 500
 
     @jax.jit
     @partial(jax.vmap, in_axes=(0, None, None, 0))
@@ -131,4 +116,4 @@ def test_bad_arguments_are_named(problem):
         "serves every method that draws a joint path."
     )
     with pytest.raises(ValueError, match="^num_particles is 0; expected at least 1.$"):
-        avfkit.particle_filter(lds, Wider(), xs, key=KEY, num_particles=0)
+        avfkit.particle_filter(lds, Wider(shift=0.3), xs, key=KEY, num_particles=0)

@@ -90,8 +90,8 @@ def _fit(
     clock: Clock,
     **options: Any,
 ) -> training.Fit:
-    settings = asdict(recipe)
-    settings.pop("steps" if not recipe.cosine else "", None)  # constant rates know of no end
+    # By constant rates the first steps do not know how many will follow.
+    settings = {k: v for k, v in asdict(recipe).items() if recipe.cosine or k != "steps"}
     carried, loss = learner(tree, recipe, identity["paths"])
 
     def validate(current: Any) -> tuple[float, dict[str, Any]]:
