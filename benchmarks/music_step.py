@@ -1,7 +1,7 @@
 """A training step of SRNN with AVF on music, against PyTorch eager in the authors' order of work.
 
-Claim wanted: 3 times faster than `eager_srnn.py`, K = 1 and K = 5, on the same CPU with the same
-number of threads. It is not reached: see `benchmarks/README.md`. PyTorch is needed for
+Claim: 3 times faster than `eager_srnn.py`, K = 1 and K = 5, on the same CPU with the same number of
+threads. It holds for two threads, not for one: see `benchmarks/README.md`. PyTorch is needed for
 this benchmark only: `pip install -r benchmarks/requirements.txt`. Run from the repository's root:
 
     python benchmarks/music_step.py --threads 1
