@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 Lanes = Float[Array, "_ _ _"]
 
 _FUSED = 4096  # multiplications of a product, from which on a contraction beats one fused loop
+_ENTRIES = 3  # rows, up to which a matrix is inverted entry by entry
 _WRITTEN_OUT = 10  # rows, up to which a loop over them is written out; it compiles for longer
 
 
@@ -90,12 +91,37 @@ def cholesky(matrix: Lanes, least: float | None = None) -> Lanes:
 def inverse_root(matrix: Lanes, least: float) -> Lanes:
     """The inverse G of the lower-triangular factor, so that G'G is the inverse of the matrix.
 
+    By halves, down to matrices of three rows, whose entries are written out.
+
     Args:
         matrix: symmetric and positive definite.
         least: a positive number that no eigenvalue is below; pivots are lifted to it.
     """
-    eye = jnp.eye(len(matrix), dtype=matrix.dtype)[..., None]
-    return _upper(matrix, jnp.broadcast_to(eye, matrix.shape), least)[:, len(matrix) :]
+    size, half = len(matrix), len(matrix) // 2
+    if size <= _ENTRIES:
+        return _written_root(matrix, least)
+    first = inverse_root(matrix[:half, :half], least)
+    across = product(first, matrix[:half, half:])
+    second = inverse_root(matrix[half:, half:] - product(transpose(across), across), least)
+    corner = -product(product(second, transpose(across)), first)
+    none = jnp.zeros((half, size - half, matrix.shape[-1]), matrix.dtype)
+    upper, lower = jnp.concatenate([first, none], 1), jnp.concatenate([corner, second], 1)
+    return jnp.concatenate([upper, lower])
+
+
+def _written_root(matrix: Lanes, least: float) -> Lanes:
+    """Elimination, entry by entry."""
+    size, zero, one = len(matrix), jnp.zeros_like(matrix[0, 0]), jnp.ones_like(matrix[0, 0])
+    rest = [[matrix[i, j] for j in range(size)] for i in range(size)]
+    found = [[one if i == j else zero for j in range(size)] for i in range(size)]
+    for i in range(size):
+        root = jax.lax.rsqrt(jnp.maximum(rest[i][i], least))
+        row = [entry * root for entry in rest[i]]
+        found[i] = [entry * root for entry in found[i]]
+        for k in range(i + 1, size):
+            rest[k] = [a - row[k] * b for a, b in zip(rest[k], row, strict=True)]
+            found[k] = [a - row[k] * b for a, b in zip(found[k], found[i], strict=True)]
+    return jnp.stack([jnp.stack(row) for row in found])
 
 
 def solve_lower(scale: Lanes, values: Lanes) -> Lanes:

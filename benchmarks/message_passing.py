@@ -58,9 +58,9 @@ def problem(size: int, length: int) -> tuple[Inputs, Inputs, tuple[jax.Array, ..
 def ours(inputs: Inputs, key: jax.Array) -> tuple[jax.Array, ...]:
     """Log-normaliser, means, covariances and a sample of one sequence."""
     potentials = kalman.full_potentials(*inputs[1:])
-    path = kalman.conditionals(inputs[0], potentials)
+    path, log_normaliser = kalman.posterior(inputs[0], potentials)
     mean, cov, _ = kalman.marginals(path)
-    return kalman.log_normaliser(inputs[0], potentials), mean, cov, kalman.sample(path, key=key)
+    return log_normaliser, mean, cov, kalman.sample(path, key=key)
 
 
 def dynamax(module: Any, inputs: Inputs, key: jax.Array) -> tuple[jax.Array, ...]:

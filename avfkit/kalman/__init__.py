@@ -23,7 +23,9 @@ from ._marginals import Marginals as Marginals
 from ._marginals import divergence as divergence
 from ._marginals import marginals as marginals
 from ._marginals import sample as sample
+from ._smoother import Posterior as Posterior
 from ._smoother import Smoothed as Smoothed
 from ._smoother import conditionals as conditionals
 from ._smoother import log_normaliser as log_normaliser
+from ._smoother import posterior as posterior
 from ._smoother import smoother as smoother

@@ -11,6 +11,9 @@ S = I + L'J L, none of whose eigenvalues is below 1, and
 
 in each of which nothing cancels, however sharp J is or small Q; Lambda is the minimum over X of its
 right side, so an error of X enters squared. b takes part as one more column of A.
+
+What is integrated out on the way has a normaliser, that of N(b, Q) times the potential exp(-z'J z /
+2 + h'z) which z hears; their product over time is the normaliser of the whole chain.
 """
 
 from typing import NamedTuple
@@ -30,19 +33,25 @@ Augmented = Float[Array, "time latent latent+1"]
 
 
 class Walk(NamedTuple):
-    """The posterior [A | b] and Q of each step, and the H that its latent hears from now on."""
+    """The posterior [A | b] and Q of each step, the H its latent hears, and a log-normaliser."""
 
     path: Augmented
     noise_cov: Float[Array, "time latent latent"]
     heard: Augmented
+    log_normaliser: Float[Array, " time"]
 
 
-def walked_backwards(steps: Conditionals, potentials: Potentials) -> tuple[Conditionals, Augmented]:
-    """The posterior conditionals, by one loop from the last step, and what each latent hears."""
+def walked_backwards(
+    steps: Conditionals, potentials: Potentials
+) -> tuple[Conditionals, Float[Array, " time"]]:
+    """The posterior conditionals and the log-normaliser of each step, from the last to the first.
+
+    The constants of the potentials are left out.
+    """
     said = joined(potentials.precision, -potentials.linear)
     walk = _walk(joined(steps.dynamics, steps.bias), symmetric(steps.noise_cov), said)
     path = Conditionals(walk.path[..., :-1], walk.path[..., -1], walk.noise_cov)
-    return path, walk.heard
+    return path, walk.log_normaliser
 
 
 def joined(
@@ -59,12 +68,41 @@ def whole(half: Augmented) -> Float[Array, "time latent+1 latent+1"]:
     return jnp.concatenate([half, last], axis=1)
 
 
+def log_mass(
+    mean: Float[Array, "time latent"],
+    said: Augmented,
+    updated: Float[Array, "time latent latent"],
+    inverse: Float[Array, "time latent"],
+) -> Float[Array, " time"]:
+    """The logarithm of the integral of N(m, P) times exp(-z'J z / 2 + h'z), in nats.
+
+    Args:
+        mean: m.
+        said: [J | -h].
+        updated: the covariance of the product.
+        inverse: the diagonal of the inverse factor of I + L'J L, where P = L L'.
+    """
+    precision, linear = said[..., :-1], -said[..., -1]
+    seen = jnp.squeeze(precision @ mean[..., None], -1)
+    half = jnp.squeeze(updated @ (linear - seen)[..., None], -1)
+    squares = jnp.sum((linear - seen) * half + (2.0 * linear - seen) * mean, axis=1)
+    return 0.5 * squares + jnp.sum(jnp.log(inverse), axis=1)
+
+
+def followed(left: Augmented, right: Augmented) -> Augmented:
+    """[M | v] times [[A, b], [0, 1]]: one affine map after another."""
+    size = left.shape[1]
+    return left[..., :-1] @ right + jnp.pad(left[..., -1:], ((0, 0), (0, 0), (size, 0)))
+
+
 @jax.custom_jvp
 def _walk(prior: Augmented, noise_cov: Float[Array, "time latent latent"], said: Augmented) -> Walk:
     root = jax.vmap(lambda cov: cholesky(cov, least=0.0))(noise_cov)
     reached, rest = jax.vmap(_split)(root, prior[..., :-1])
     bias = prior[..., -1]
-    return Walk(*_looped(root, joined(reached, jnp.zeros_like(bias)), joined(rest, bias), said))
+    told = root, joined(reached, jnp.zeros_like(bias)), joined(rest, bias), said
+    path, cov, heard, inverse = _looped(*told)
+    return Walk(path, cov, heard, log_mass(bias, heard, cov, inverse))
 
 
 @lanes_last
@@ -83,7 +121,7 @@ def _split(scale: Array, matrix: Array) -> tuple[Array, Array]:
 
 
 @lanes_last
-def _looped(root: Array, reached: Array, rest: Array, said: Array) -> tuple[Array, Array, Array]:
+def _looped(root: Array, reached: Array, rest: Array, said: Array) -> tuple[Array, ...]:
     size, lanes = root.shape[1], max(a.shape[-1] for a in (root, reached, rest, said))
     eye = jnp.eye(size, dtype=root.dtype)[..., None]
     one = jnp.eye(size + 1, dtype=root.dtype)[-1:, :, None]
@@ -93,8 +131,7 @@ def _looped(root: Array, reached: Array, rest: Array, said: Array) -> tuple[Arra
         heard = hint + message
         seen = product(transpose(scale), heard)
         inverse = inverse_root(eye + product(seen[:, :-1], scale), least=1.0)
-        ends = jnp.broadcast_to(one, (*one.shape[:2], left.shape[-1]))
-        wanted = reach - product(seen, jnp.concatenate([left, ends]))
+        wanted = reach - product(seen[:, :-1], left) - one * seen[:, -1:]
         drawn = product(transpose(inverse), product(inverse, wanted))
         path = left + product(scale, drawn)
         slope = product(heard[:, :-1], path) + one * heard[:, -1:]
@@ -102,7 +139,8 @@ def _looped(root: Array, reached: Array, rest: Array, said: Array) -> tuple[Arra
         message = product(transpose(path[:, :-1]), slope)
         message = message + product(transpose(missed[:, :-1]), missed)
         half = product(scale, transpose(inverse))
-        return message, (path, product(half, transpose(half)), heard)
+        diagonal = jnp.stack([inverse[i, i] for i in range(size)])
+        return message, (path, product(half, transpose(half)), heard, diagonal)
 
     silence = jnp.zeros((size, size + 1, lanes), root.dtype)
     return jax.lax.scan(step, silence, (root, reached, rest, said), reverse=True)[1]
@@ -117,22 +155,30 @@ def _walk_jvp(primals: tuple, tangents: tuple) -> tuple[Walk, Walk]:
         dH_t = dH of the potential + E_{t+1} + A'_{t+1}' dH_{t+1} [[A', b'], [0, 1]]_{t+1},
         E = V'(d[A | b] - dQ W) + dA'W,
         d[A' | b'] = M (d[A | b] - dQ W) - Q' dH [[A', b'], [0, 1]],
-        dQ' = M dQ M' - Q' dJ Q'.
+        dQ' = M dQ M' - Q' dJ Q',
+
+    and of the log-normaliser, with u = h - J b' and of what is heard,
+
+        u'db + (uu' - J M) . dQ / 2 + b''dh - (b'b'' + Q') . dJ / 2.
     """
     walk = _walk(*primals)
     dprior, dnoise, dsaid = tangents
-    path, cov, heard = walk
-    moving = whole(path)
-    slope = heard @ moving
+    path, cov, heard, _ = walk
+    slope = followed(heard, path)
     shrink = jnp.eye(cov.shape[1], dtype=cov.dtype) - cov @ heard[..., :-1]
     turned = jnp.matrix_transpose(path[..., :-1])
     change = dprior - dnoise @ slope
     told = jnp.matrix_transpose(slope[..., :-1]) @ change
     told = told + jnp.matrix_transpose(dprior[..., :-1]) @ slope
-    weights = (turned, jnp.matrix_transpose(moving))
+    weights = (turned, jnp.matrix_transpose(whole(path)))
     weights = jax.tree.map(lambda leaf: shifted(leaf, reverse=True), weights)
     dheard = accumulated(weights, dsaid + shifted(told, reverse=True), reverse=True)
     moved = cov @ dheard
-    dpath = shrink @ change - moved @ moving
+    dpath = shrink @ change - followed(moved, path)
     dcov = shrink @ dnoise @ jnp.matrix_transpose(shrink) - moved[..., :-1] @ cov
-    return walk, Walk(dpath, dcov, dheard)
+    pull, bias = -slope[..., -1], path[..., -1]
+    curvature = pull[..., None] * pull[:, None, :] - heard[..., :-1] @ shrink
+    second = cov + bias[..., None] * bias[:, None, :]
+    dlog = jnp.sum(pull * dprior[..., -1] - bias * dheard[..., -1], axis=1)
+    dlog = dlog + 0.5 * jnp.sum(curvature * dnoise - second * dheard[..., :-1], axis=(1, 2))
+    return walk, Walk(dpath, dcov, dheard, dlog)

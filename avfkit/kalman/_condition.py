@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -28,6 +29,11 @@ def update(
         The mean m + P'(h - Jm) and covariance P' = (I + PJ)^-1 P of the product, and the logarithm
         of its normaliser in nats.
     """
+    return _update(mean, symmetric(cov), symmetric(precision), linear)
+
+
+@jax.custom_jvp
+def _update(mean: Array, cov: Array, precision: Array, linear: Array) -> tuple[Array, ...]:
     eye = jnp.eye(len(mean), dtype=mean.dtype)
     scale = cholesky(cov, least=0.0)
     factor = cholesky(eye + scale.T @ precision @ scale, least=1.0)
@@ -43,11 +49,35 @@ def update(
     return mean + updated @ residual, updated, log_normaliser
 
 
+@_update.defjvp
+def _update_jvp(primals: tuple, tangents: tuple) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """Without the factor of P, which has no derivative where P is singular.
+
+    With M = I - P'J and u = h - J m',
+
+        dm' = M (dm + dP u) + P'(dh - dJ m'),   dP' = M dP M' - P' dJ P',
+        dlog = u'dm + (uu' - J M) . dP / 2 + m''dh - (m'm'' + P') . dJ / 2.
+    """
+    mean, cov, log_normaliser = _update(*primals)
+    (_, _, precision, linear), (dmean, dcov, dprecision, dlinear) = primals, tangents
+    shrink = jnp.eye(len(mean), dtype=mean.dtype) - cov @ precision
+    pull = linear - precision @ mean
+    told = dlinear - dprecision @ mean
+    dlog = pull @ dmean + 0.5 * (pull @ dcov @ pull - jnp.sum((precision @ shrink) * dcov))
+    dlog = dlog + dlinear @ mean - 0.5 * (mean @ dprecision @ mean + jnp.sum(cov * dprecision))
+    changed = shrink @ (dmean + dcov @ pull) + cov @ told
+    return (mean, cov, log_normaliser), (
+        changed,
+        shrink @ dcov @ shrink.T - cov @ dprecision @ cov,
+        dlog,
+    )
+
+
 def conditioned(
     prior: Conditionals,
     precision: Float[Array, "latent latent"],
     linear: Float[Array, " latent"],
-) -> tuple[Conditionals, Message]:
+) -> tuple[Conditionals, Message, Float[Array, ""]]:
     """One step N(z; A z0 + b, Q) of a chain times exp(-z'J z / 2 + h'z), normalised.
 
     With M = (I + Q J)^-1 the product is N(z; M A z0 + M (b + Q h), M Q) times a message to z0, of
@@ -59,15 +89,15 @@ def conditioned(
         linear: h.
 
     Returns:
-        The conditional given z0, and the message to z0.
+        The conditional given z0, the message to z0, and the logarithm of its value at zero in nats.
     """
     dynamics, bias, noise = prior
     eye = jnp.eye(len(bias), dtype=bias.dtype)
-    mean, cov, _ = update(bias, noise, precision, linear)
+    mean, cov, log_normaliser = update(bias, noise, precision, linear)
     now = solve(eye + noise @ precision, dynamics)
     seen = precision @ now
     backward = symmetric(now.T @ seen + seen.T @ noise @ seen), now.T @ (linear - precision @ bias)
-    return Conditionals(now, mean, cov), backward
+    return Conditionals(now, mean, cov), backward, log_normaliser
 
 
 def symmetric(matrix: Float[Array, "*time latent latent"]) -> Float[Array, "*time latent latent"]:

@@ -33,7 +33,7 @@ class Element(NamedTuple):
 
 def element(prior: Conditionals, potential: Potentials) -> Element:
     """Of a single step: the arrays carry no time axis."""
-    now, message = conditioned(prior, potential.precision, potential.linear)
+    now, message, _ = conditioned(prior, potential.precision, potential.linear)
     return Element(now.dynamics, now.bias, now.noise_cov, message[0], message[1])
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._lanes import cholesky, inverse_root, lanes_last, product, transpose
-from ._backward import Augmented, joined, whole
+from ._backward import Augmented, followed, joined, log_mass, whole
 from ._chain import Conditionals, Potentials
 from ._condition import symmetric
 from ._recursion import accumulated, shifted
@@ -36,11 +36,8 @@ def _beliefs(
     prior: Augmented, noise_cov: Float[Array, "time latent latent"], said: Augmented
 ) -> Beliefs:
     predicted, updated, inverse = _looped(prior, noise_cov, said)
-    precision, linear, mean = said[..., :-1], -said[..., -1], predicted[..., -1]
-    seen = jnp.squeeze(precision @ mean[..., None], -1)
-    half = jnp.squeeze(updated[..., :-1] @ (linear - seen)[..., None], -1)
-    squares = jnp.sum((linear - seen) * half + (2.0 * linear - seen) * mean, axis=1)
-    return Beliefs(predicted, updated, 0.5 * squares + jnp.sum(jnp.log(inverse), axis=1))
+    mass = log_mass(predicted[..., -1], said, updated[..., :-1], inverse)
+    return Beliefs(predicted, updated, mass)
 
 
 @lanes_last
@@ -80,20 +77,19 @@ def _beliefs_jvp(primals: tuple, tangents: tuple) -> tuple[Beliefs, Beliefs]:
     (prior, _, said), (dprior, dnoise, dsaid) = primals, tangents
     predicted, updated, _ = beliefs
     dynamics, precision, cov = prior[..., :-1], said[..., :-1], updated[..., :-1]
-    after = whole(updated)
     shrink = jnp.eye(cov.shape[1], dtype=cov.dtype) - cov @ precision
-    slope = -(said @ after)[..., -1]
-    turn = whole(joined(jnp.matrix_transpose(shrink), slope))
+    slope = -followed(said, updated)[..., -1]
+    turn = joined(jnp.matrix_transpose(shrink), slope)
     before = shifted(updated)
     change = dprior[..., :-1] @ before
     spread = change[..., :-1] @ jnp.matrix_transpose(dynamics)
     change = joined(2.0 * symmetric(spread) + dnoise, change[..., -1] + dprior[..., -1])
-    carried = whole(joined(jnp.matrix_transpose(dynamics), jnp.zeros_like(slope)))
-    told = dsaid @ after
-    terms = shrink @ change @ turn - cov @ told
-    weights = shrink @ dynamics, jnp.matrix_transpose(carried @ turn)
+    carried = joined(jnp.matrix_transpose(dynamics), jnp.zeros_like(slope))
+    told = followed(dsaid, updated)
+    terms = shrink @ followed(change, turn) - cov @ told
+    weights = shrink @ dynamics, jnp.matrix_transpose(whole(followed(carried, turn)))
     dupdated = accumulated(weights, terms)
-    dpredicted = dynamics @ shifted(dupdated) @ carried + change
+    dpredicted = dynamics @ followed(shifted(dupdated), carried) + change
     curvature = slope[..., None] * slope[:, None, :] - precision @ shrink
     dlog = jnp.sum(slope * dpredicted[..., -1], axis=1)
     dlog = dlog + 0.5 * jnp.sum(curvature * dpredicted[..., :-1], axis=(1, 2))

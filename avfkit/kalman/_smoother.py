@@ -15,14 +15,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._backward import joined, walked_backwards, whole
+from ._backward import walked_backwards
 from ._chain import Conditionals, Markov, Potentials, unrolled
 from ._condition import conditioned
 from ._element import combine, element
-from ._filter import filter
 from ._marginals import marginals
 from ._method import Method, associative_scan, is_parallel
-from ._recursion import shifted
 
 
 class Smoothed(NamedTuple):
@@ -34,15 +32,20 @@ class Smoothed(NamedTuple):
     log_likelihood: Float[Array, ""]
 
 
+class Posterior(NamedTuple):
+    """A posterior as forward conditionals, and the logarithm of its normaliser in nats."""
+
+    path: Conditionals
+    log_normaliser: Float[Array, ""]
+
+
 def smoother(chain: Markov, potentials: Potentials, *, method: Method = "auto") -> Smoothed:
     """The exact smoothing posteriors: marginals and cross-covariances along the conditionals.
 
-    Arguments and errors are those of `filter`, and so is the precision of the log-likelihood; under
-    `jax.jit` it costs nothing where it is not used.
+    Arguments and errors are those of `filter`, and so is the precision of the log-likelihood.
     """
-    posterior = conditionals(chain, potentials, method=method)
-    log_likelihood = log_normaliser(chain, potentials, method=method)
-    return Smoothed(*marginals(posterior, method=method), log_likelihood)
+    path, log_likelihood = posterior(chain, potentials, method=method)
+    return Smoothed(*marginals(path, method=method), log_likelihood)
 
 
 def log_normaliser(
@@ -52,53 +55,23 @@ def log_normaliser(
 
     Arguments and errors are those of `filter`.
     """
-    length, size = potentials.linear.shape
-    if is_parallel(method, length=length, size=size):
-        return jnp.sum(filter(chain, potentials, method=method).log_likelihood)
-    return _log_normaliser(unrolled(chain, length), potentials)
-
-
-@jax.custom_jvp
-def _log_normaliser(steps: Conditionals, potentials: Potentials) -> Float[Array, ""]:
-    return jnp.sum(filter(steps, potentials, method="sequential").log_likelihood)
-
-
-@_log_normaliser.defjvp
-def _log_normaliser_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    """Expectations under the posterior.
-
-    With [J' | -h'] what a latent hears, [A' | b'] its conditional and w = h' - J'(A'z + b'),
-
-    dlog Z = E[w] . db + E[w z'] . dA + (E[w w'] - N) . dQ / 2 of each step, N = J' - J'Q'J',
-    + E[z] . dh - E[z z'] . dJ / 2 + dc of each potential.
-    """
-    (steps, potentials), (dsteps, dpotentials) = primals, tangents
-    path, heard = walked_backwards(steps, potentials)
-    mean, cov, _ = marginals(path, method="sequential")
-    second = cov + mean[:, :, None] * mean[:, None, :]
-    past = jnp.concatenate([shifted(mean), jnp.ones_like(mean[:, :1])], axis=1)
-    past = jnp.concatenate([shifted(joined(second, mean)), past[:, None]], axis=1)
-    pull = heard @ whole(joined(path.dynamics, path.bias))  # -w is this times [z, 1] of t - 1
-    expected = pull @ past
-    precision = heard[..., :-1]
-    curvature = expected @ jnp.matrix_transpose(pull) - precision
-    curvature = curvature + precision @ path.noise_cov @ precision
-    terms = (
-        -jnp.sum(expected * joined(dsteps.dynamics, dsteps.bias)),
-        0.5 * jnp.sum(curvature * dsteps.noise_cov),
-        jnp.sum(mean * dpotentials.linear),
-        -0.5 * jnp.sum(second * dpotentials.precision),
-        jnp.sum(dpotentials.log_scale),
-    )
-    return _log_normaliser(steps, potentials), jnp.sum(jnp.stack(terms))
+    return posterior(chain, potentials, method=method).log_normaliser
 
 
 def conditionals(chain: Markov, potentials: Potentials, *, method: Method = "auto") -> Conditionals:
-    """The exact posterior of a chain as forward conditionals.
+    """The exact posterior of a chain as forward conditionals: the `path` of `posterior`."""
+    return posterior(chain, potentials, method=method).path
+
+
+def posterior(chain: Markov, potentials: Potentials, *, method: Method = "auto") -> Posterior:
+    """The exact posterior of a chain and its normaliser, both by one walk from the last step.
 
     With (Lambda, eta) the message from the future and J' = J_t + Lambda, h' = h_t + eta,
 
-        Q_t = (I + Q J')^-1 Q,   A_t = (I + Q J')^-1 A,   b_t = (I + Q J')^-1 (b + Q h').
+        Q_t = (I + Q J')^-1 Q,   A_t = (I + Q J')^-1 A,   b_t = (I + Q J')^-1 (b + Q h'),
+
+    and the normaliser is the product over time of those of N(b, Q) exp(-z'J'z / 2 + h''z + c_t).
+    Under `jax.jit` what is not used costs nothing.
 
     In float32 the means lose digits where potentials are thousands of times as sharp as the prior
     and the latent is far from zero, since h - J b cancels; centre the latent, or enable x64.
@@ -112,6 +85,7 @@ def conditionals(chain: Markov, potentials: Potentials, *, method: Method = "aut
         precision = jnp.concatenate([found.precision[1:], jnp.zeros_like(found.precision[:1])])
         linear = jnp.concatenate([found.linear[1:], jnp.zeros_like(found.linear[:1])])
         heard = potentials.precision + precision, potentials.linear + linear
-        return jax.vmap(conditioned)(steps, *heard)[0]
-
-    return walked_backwards(steps, potentials)[0]
+        path, _, log_mass = jax.vmap(conditioned)(steps, *heard)
+    else:
+        path, log_mass = walked_backwards(steps, potentials)
+    return Posterior(path, jnp.sum(log_mass + potentials.log_scale))

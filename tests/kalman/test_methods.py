@@ -135,6 +135,25 @@ def test_gradients_against_finite_differences():
     check_grads(jax.jit(total), arrays, order=1, modes=["rev"])
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_singular_noise_has_a_slope(method):
+    """Also where the noise has no factor to differentiate: log Z rises as finite noise says."""
+    chain, potentials = random_chain(5, 2, 3), random_potentials(5, 2, 3, missing=0.0)
+    noise = chain.noise_cov.at[1].set(jnp.diag(jnp.array([0.7, 0.0])))
+    towards = jnp.zeros_like(noise).at[1].set(jnp.array([[0.3, 0.0], [0.0, 1.0]]))
+
+    @jax.jit
+    def log_z(distance):
+        return kalman.posterior(
+            chain._replace(noise_cov=noise + distance * towards), potentials, method=method
+        ).log_normaliser
+
+    ahead = dense(chain._replace(noise_cov=noise + 1e-6 * towards), potentials)[2]
+    np.testing.assert_allclose(log_z(0.0), dense(chain._replace(noise_cov=noise), potentials)[2])
+    slope = (ahead - log_z(0.0)) / 1e-6
+    np.testing.assert_allclose(jax.grad(log_z)(0.0), slope, rtol=1e-4)
+
+
 def test_derivatives_forward_twice_and_of_a_batch():
     """Forward mode, both orders of a second derivative, and gradients under two vmaps."""
     chain, potentials = random_chain(3, 2, 3), random_potentials(3, 2, 3)
