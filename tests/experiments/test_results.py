@@ -122,7 +122,7 @@ def pendulum(name):
     return json.loads((RESULTS / "pendulum-small" / f"{name}-mask0.4.json").read_text())["test"]
 
 
-@pytest.mark.parametrize("rival", ["rnn-ar-l", "cnn-ar-l"])
+@pytest.mark.parametrize("rival", ["rnn-mf", "rnn-ar-l", "rnn-ar-nl", "cnn-ar-l"])
 def test_the_structured_posterior_alone_knows_the_velocity_of_the_pendulum(rival):
     """Zhao and Linderman (2023), Fig. 4 and 5, on the small twin."""
     found, other = pendulum("svae-0-0"), pendulum(f"{rival}-0-0")
