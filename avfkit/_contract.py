@@ -13,11 +13,12 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
-from ._inference import AbstractInference
+from ._checked import Nonnegative, checked
+from ._inference import AbstractInference, stepwise
 from ._model import AbstractModel, prepare
 from ._objectives import e_step_gradient
 from ._sample import sample
-from ._streaming import OnlineFilter, stepwise
+from ._streaming import OnlineFilter
 from ._types import Observations
 
 CLAUSES = {
@@ -71,13 +72,14 @@ class Contract(NamedTuple):
         return "\n".join(lines)
 
 
+@checked
 def check_contract(
     model: AbstractModel,
     inference: AbstractInference,
     xs: Observations | None = None,
     *,
     key: Key[Array, ""],
-    tolerance: float | None = None,
+    tolerance: Nonnegative | None = None,
 ) -> Contract:
     """Check what the library promises of every pair on one pair, by running it.
 

@@ -14,6 +14,7 @@ import jax.random as jr
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Key
 
+from ._checked import check_fields
 from ._linalg import cholesky, solve_lower
 
 LOG_2PI = math.log(2.0 * math.pi)
@@ -23,6 +24,10 @@ class AbstractDistribution(eqx.Module):
     """A distribution over one vector, with a `mean`."""
 
     mean: eqx.AbstractVar[Float[Array, " size"]]
+
+    def __check_init__(self) -> None:
+        """Refuses arrays that do not fit together."""
+        check_fields(self)
 
     @property
     @abstractmethod

@@ -34,6 +34,11 @@ def kl_per_dimension(q: AbstractDistribution, p: AbstractDistribution) -> Float[
     Raises:
         TypeError: there is no closed form for this pair.
     """
+    if q.mean.shape != p.mean.shape or q.mean.ndim != 1:
+        raise ValueError(
+            f"q has a mean of shape {q.mean.shape} and p one of shape {p.mean.shape}; expected "
+            "vectors of one size (use jax.vmap for batches)."
+        )
     if isinstance(q, DiagonalGaussian) and isinstance(p, DiagonalGaussian):
         log_ratio = q.log_var - p.log_var
         scaled = (q.mean - p.mean) ** 2 * jnp.exp(-p.log_var)

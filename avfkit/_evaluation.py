@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from ._activity import ACTIVE_VARIANCE, collapse_warning, latent_sums, mean_variance
+from ._arrays import check_batch
+from ._checked import Count, Size, checked
 from ._fivo import fivo
 from ._inference import AbstractInference
 from ._model import AbstractModel, prepare
@@ -81,14 +83,15 @@ class Evaluation(NamedTuple):
         return collapse_warning(self.kl_per_dimension)
 
 
+@checked
 def evaluate(
     model: AbstractModel,
     inference: AbstractInference,
     batches: Iterable[Any],
     *,
     key: Key[Array, ""],
-    context: int = 0,
-    num_samples: int | None = None,
+    context: Count = 0,
+    num_samples: Size | None = None,
 ) -> Evaluation:
     """Free energy per step of whole sequences, one sample each, and tighter bounds if wanted.
 
@@ -112,6 +115,7 @@ def evaluate(
     """
     parts: list[dict[str, np.ndarray]] = []
     for batch in batches:
+        check_batch(batch)
         counted = sum(len(part["steps"]) for part in parts) + np.arange(len(batch.x))
         numbers = jnp.asarray(getattr(batch, "indices", counted))
         keys = jax.vmap(lambda i: jr.fold_in(key, i))(numbers)

@@ -13,6 +13,7 @@ Reference: Maddison et al. (2017), Eq. 1 and Algorithm 1; Le et al. (2018); Naes
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from ._checked import Size, checked
 from ._inference import AbstractInference
 from ._model import AbstractModel, prepare
 from ._objectives import check_scored
@@ -20,6 +21,7 @@ from ._particles import stepper_of, swarm
 from ._types import Observations, Observed
 
 
+@checked
 def fivo(
     model: AbstractModel,
     filter: AbstractInference,
@@ -27,7 +29,7 @@ def fivo(
     observed: Observed = None,
     *,
     key: Key[Array, ""],
-    num_samples: int,
+    num_samples: Size,
     context: int = 0,
 ) -> Float[Array, ""]:
     """The particle filter's bound on -log p(x) with `num_samples` particles, in nats.
@@ -68,13 +70,11 @@ def fivo_steps(
     observed: Observed,
     *,
     key: Key[Array, ""],
-    num_samples: int,
+    num_samples: Size,
     context: int = 0,
 ) -> Float[Array, " time"]:
     """The bound of `fivo`, step by step: minus the logarithm of each factor of Z, in nats."""
     proposal = stepper_of(filter, "fivo")
-    if num_samples < 1:
-        raise ValueError(f"num_samples is {num_samples}; expected at least 1.")
     xs, observed = prepare(model, xs, observed)
     check_scored(context, len(xs))
     particles, e_steps = swarm(

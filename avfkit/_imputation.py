@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
+from ._arrays import as_array
+from ._checked import Size, checked
 from ._inference import AbstractInference
 from ._model import AbstractModel, prepare
 from ._prediction import inferred
@@ -34,6 +36,7 @@ class Imputation(NamedTuple):
     error: Float[Array, ""]
 
 
+@checked
 def imputation(
     model: AbstractModel,
     inference: AbstractInference,
@@ -41,7 +44,7 @@ def imputation(
     observed: Observed,
     *,
     key: Key[Array, ""],
-    num_samples: int,
+    num_samples: Size,
 ) -> Imputation:
     """Hide entries of a sequence from inference, fill them in, and compare with the truth.
 
@@ -59,8 +62,6 @@ def imputation(
     Raises:
         ValueError: `num_samples` is below 1, or `xs` or `observed` is malformed.
     """
-    if num_samples < 1:
-        raise ValueError(f"num_samples is {num_samples}; expected at least 1.")
     shown = prepare(model, xs, observed)[1]
     xs, known = prepare(model, xs, None)
     scored = known & ~shown
@@ -83,6 +84,7 @@ def imputation(
     )
 
 
+@checked
 def coverage(
     samples: Float[Array, " samples *shape"],
     truth: Float[Array, " *shape"],
@@ -106,7 +108,12 @@ def coverage(
     Reference: Gneiting, Balabdaoui and Raftery (2007), "Probabilistic forecasts, calibration and
     sharpness".
     """
-    levels = jnp.asarray(levels, samples.dtype)
+    levels = as_array("levels", levels).astype(samples.dtype)
+    if levels.ndim > 1 or len(samples) == 0:
+        raise ValueError(
+            f"levels has shape {levels.shape} and samples {samples.shape}; expected a vector and "
+            "at least one sample."
+        )
     tails = (1.0 - levels) / 2.0
     low, high = (jnp.quantile(samples, edge, axis=0) for edge in (tails, 1.0 - tails))
     inside = (low <= truth) & (truth <= high) & ~jnp.isnan(truth)

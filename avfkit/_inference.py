@@ -229,6 +229,11 @@ class AbstractScanFilter(AbstractFilter):
         return self.filtered(model, xs, observed, key=key, kl_weight=kl_weight)[0]
 
 
+def stepwise(inference: AbstractInference) -> AbstractStepwise | None:
+    """The method that goes step by step, if it is one or has one inside."""
+    return inference if isinstance(inference, AbstractStepwise) else inference.stepper
+
+
 def select(
     condition: Bool[Array, ""], q: AbstractGaussian, p: AbstractGaussian
 ) -> AbstractGaussian:

@@ -24,6 +24,7 @@ import jax.random as jr
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Key
 
+from ._arrays import as_array
 from ._distributions import AbstractDistribution, AbstractGaussian
 from ._types import Observations, Observed, State
 from .kalman import Chain
@@ -192,7 +193,7 @@ def prepare(
         ValueError: the message names the argument, what was found and what was expected. Infinite
             numbers are refused outside `jax.jit` only, where they can be seen.
     """
-    xs = jnp.asarray(xs)
+    xs = as_array("xs", xs)
     if xs.ndim != 2 or xs.shape[-1] != model.obs_size:
         raise ValueError(
             f"xs has shape {xs.shape}; expected [time, {model.obs_size}], one sequence of a "
@@ -203,7 +204,7 @@ def prepare(
     xs = xs.astype(_dtype(model))
     if observed is None:
         observed = jnp.ones(xs.shape, bool)
-    observed = jnp.asarray(observed)
+    observed = as_array("observed", observed)
     if observed.shape not in (xs.shape, xs.shape[:1]):
         raise ValueError(
             f"observed has shape {observed.shape}; expected {xs.shape[:1]} (steps) or {xs.shape} "

@@ -11,12 +11,14 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
+from ._checked import Size, checked
 from ._inference import AbstractInference
 from ._model import AbstractModel
 from ._trace import Trace
 from ._types import Observations, Observed
 
 
+@checked
 def free_energy(
     model: AbstractModel,
     inference: AbstractInference,
@@ -57,6 +59,7 @@ def free_energy(
     return free_energy_terms(model, inference, xs, observed, **options)[0]
 
 
+@checked
 def free_energy_terms(
     model: AbstractModel,
     inference: AbstractInference,
@@ -91,6 +94,7 @@ def free_energy_terms(
     return _scored(energy, context), {name: _scored(term, context) for name, term in terms.items()}
 
 
+@checked
 def iwae(
     model: AbstractModel,
     inference: AbstractInference,
@@ -98,7 +102,7 @@ def iwae(
     observed: Observed = None,
     *,
     key: Key[Array, ""],
-    num_samples: int,
+    num_samples: Size,
     context: int = 0,
 ) -> Float[Array, ""]:
     """The importance-weighted bound on -log p(x) with `num_samples` whole paths, in nats.
@@ -116,8 +120,6 @@ def iwae(
             f"iwae needs a method that draws a joint path; {type(inference).__name__} draws from "
             "each step's belief on its own. Use the filter inside it, or a smoother."
         )
-    if num_samples < 1:
-        raise ValueError(f"num_samples is {num_samples}; expected at least 1.")
 
     def path(path_key: Key[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
         trace = inference.infer(model, xs, observed, key=path_key)

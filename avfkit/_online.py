@@ -17,6 +17,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
+from ._arrays import check_batch
 from ._inference import AbstractFilter
 from ._model import AbstractModel, prepare
 from ._objectives import e_step_gradient
@@ -84,6 +85,7 @@ def online_e_step_loss(
         tree: PyTree, batch: Any, *, key: Key[Array, ""], step: Int[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Array], PyTree]:
         model, online = tree
+        check_batch(batch)
         metrics = {} if kl_weight is None else {"kl_weight": kl_weight(step)}
         xs, observed = jax.vmap(lambda x, seen: prepare(model, x, seen))(batch.x, batch.observed)
         if not 0 <= context < xs.shape[1]:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from ._checked import Size, checked
 from ._inference import AbstractFilter, AbstractInference
 from ._model import AbstractModel, prepare
 from ._objectives import e_step_gradient
@@ -76,6 +77,7 @@ class Particles(eqx.Module):
         return jnp.swapaxes(paths, 0, 1)
 
 
+@checked
 def particle_filter(
     model: AbstractModel,
     filter: AbstractInference,
@@ -83,7 +85,7 @@ def particle_filter(
     observed: Observed = None,
     *,
     key: Key[Array, ""],
-    num_particles: int,
+    num_particles: Size,
 ) -> Particles:
     """Correct a filter by weighing what it draws: exact in the limit of many particles.
 
@@ -112,8 +114,6 @@ def particle_filter(
     ```
     """
     proposal = stepper_of(filter, "particle_filter")
-    if num_particles < 1:
-        raise ValueError(f"num_particles is {num_particles}; expected at least 1.")
     xs, observed = prepare(model, xs, observed)
     return swarm(model, proposal, (xs, observed), 0, key=key, number=num_particles)[0]
 

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
-from ._inference import AbstractFilter, AbstractInference
+from ._checked import Size, checked
+from ._inference import AbstractInference, AbstractStepwise
 from ._model import AbstractModel, impute, prepare, step_keys
 from ._sample import sample
 from ._trace import Trace
@@ -31,11 +32,12 @@ class OneStep(NamedTuple):
     reconstruction: Float[Array, "time obs"]
 
 
+@checked
 def continuation(
     model: AbstractModel,
     inference: AbstractInference,
     xs: Observations,
-    length: int,
+    length: Size,
     observed: Observed = None,
     *,
     key: Key[Array, ""],
@@ -64,6 +66,7 @@ def continuation(
     return sample(model, length, key=future_key, state=state)
 
 
+@checked
 def one_step(
     model: AbstractModel,
     inference: AbstractInference,
@@ -100,6 +103,7 @@ def one_step(
     return OneStep(*(jax.vmap(expected)(states, mean) for mean in means))
 
 
+@checked
 def predictive_log_likelihood(
     model: AbstractModel,
     inference: AbstractInference,
@@ -108,7 +112,7 @@ def predictive_log_likelihood(
     observed: Observed = None,
     *,
     key: Key[Array, ""],
-    num_samples: int,
+    num_samples: Size,
 ) -> Float[Array, ""]:
     """Log p of the rest of a sequence given its first steps, in nats, by Monte Carlo.
 
@@ -134,8 +138,6 @@ def predictive_log_likelihood(
     xs, observed = prepare(model, xs, observed)
     if not 0 < context < len(xs):
         raise ValueError(f"context is {context}; expected from 1 to {len(xs) - 1}.")
-    if num_samples < 1:
-        raise ValueError(f"num_samples is {num_samples}; expected at least 1.")
     past, rest = (xs[:context], observed[:context]), (xs[context:], observed[context:])
 
     def path(path_key: Key[Array, ""]) -> Float[Array, ""]:
@@ -167,7 +169,7 @@ def inferred(
     """A trace, the model's state before each of its steps, and the state after the last."""
     xs, observed = prepare(model, xs, observed)
     if inference.stepper is not None:
-        return _follow(model, inference.stepper, xs, observed, key=key)
+        return followed(model, inference.stepper, xs, observed, key=key)
     path_key, replay_key, last_key = jr.split(key, 3)
     trace = inference.infer(model, xs, observed, key=path_key)
     states = model.states(xs, observed, trace.z, key=replay_key)
@@ -176,9 +178,9 @@ def inferred(
     return trace, states, model.next(state, filled, trace.z[-1])
 
 
-def _follow(
+def followed(
     model: AbstractModel,
-    filter: AbstractFilter,
+    method: AbstractStepwise,
     xs: Float[Array, "time obs"],
     observed: Bool[Array, "time obs"],
     *,
@@ -188,10 +190,9 @@ def _follow(
 
     def body(loop: tuple, inputs: tuple) -> tuple[tuple, tuple[Trace, State]]:
         x, seen, step_key = inputs
-        after, trace = filter.step(model, loop, x, seen, key=step_key)
+        after, trace = method.step(model, loop, x, seen, key=step_key)
         return after, (trace, loop[0])
 
-    start = (model.init(), filter.init(model))
     inputs = (xs, observed, step_keys(len(xs), key=key))
-    (state, _), (trace, states) = jax.lax.scan(body, start, inputs)
+    (state, _), (trace, states) = jax.lax.scan(body, method.start(model), inputs)
     return trace, states, state

@@ -4,12 +4,14 @@ import jax
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
+from ._checked import Size, checked
 from ._model import AbstractModel, step_keys
 from ._types import State
 
 
+@checked
 def sample(
-    model: AbstractModel, length: int, *, key: Key[Array, ""], state: State = None
+    model: AbstractModel, length: Size, *, key: Key[Array, ""], state: State = None
 ) -> tuple[Float[Array, "time obs"], Float[Array, "time latent"]]:
     """Draw a sequence from the model, step by step (Eq. 1).
 
@@ -26,8 +28,6 @@ def sample(
     Raises:
         ValueError: `length` is below 1.
     """
-    if length < 1:
-        raise ValueError(f"length is {length}; expected at least 1.")
 
     def step(state: State, step_key: Key[Array, ""]) -> tuple[State, tuple]:
         z_key, x_key = jr.split(step_key)

@@ -9,8 +9,9 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from . import train
+from ._checked import Size, check_fields, checked
 from ._divergence import kl
-from ._inference import AbstractInference, AbstractStepwise
+from ._inference import AbstractInference, AbstractStepwise, stepwise
 from ._model import AbstractModel, prepare
 from ._sample import sample
 from ._stream import Filtered, OnlineState, one_observation
@@ -48,14 +49,17 @@ class OnlineFilter(eqx.Module):
     inference: AbstractInference
 
     def __check_init__(self) -> None:
-        _checked(self.inference).start(self.model)
+        check_fields(self)
+        _filter(self.inference).start(self.model)
 
+    @checked
     def init(self, *, key: Key[Array, ""]) -> OnlineState:
         """The state before the first observation."""
-        start = _checked(self.inference).start(self.model)
+        start = _filter(self.inference).start(self.model)
         state = OnlineState(start, jnp.zeros((), int), key)
         return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), state)  # no weak types
 
+    @checked
     def step(
         self, state: OnlineState, x: Observations, observed: Observed = None
     ) -> tuple[OnlineState, Filtered]:
@@ -78,6 +82,7 @@ class OnlineFilter(eqx.Module):
         """
         return _step(self, state, *one_observation(self.model, x, observed))
 
+    @checked
     def run(
         self, state: OnlineState, xs: Observations, observed: Observed = None
     ) -> tuple[OnlineState, Filtered]:
@@ -96,8 +101,9 @@ class OnlineFilter(eqx.Module):
         """
         return _run(self, state, *prepare(self.model, xs, observed))
 
+    @checked
     def predict(
-        self, state: OnlineState, horizon: int, *, key: Key[Array, ""], num_samples: int
+        self, state: OnlineState, horizon: Size, *, key: Key[Array, ""], num_samples: Size
     ) -> tuple[Float[Array, "samples time obs"], Float[Array, "samples time latent"]]:
         """Draw futures of the stream; the stream itself stays as it is.
 
@@ -116,9 +122,6 @@ class OnlineFilter(eqx.Module):
         Raises:
             ValueError: `horizon` or `num_samples` is below 1.
         """
-        for name, number in (("horizon", horizon), ("num_samples", num_samples)):
-            if number < 1:
-                raise ValueError(f"{name} is {number}; expected at least 1.")
         return _predict(self.model, state.loop[0], horizon, jr.split(key, num_samples))
 
     def save(self, path: str | Path, state: OnlineState) -> None:
@@ -152,12 +155,7 @@ class OnlineFilter(eqx.Module):
         return {name: train.fingerprint(part) for name, part in parts.items()}
 
 
-def stepwise(inference: AbstractInference) -> AbstractStepwise | None:
-    """The method that goes step by step, if it is one or has one inside."""
-    return inference if isinstance(inference, AbstractStepwise) else inference.stepper
-
-
-def _checked(inference: AbstractInference) -> AbstractStepwise:
+def _filter(inference: AbstractInference) -> AbstractStepwise:
     if found := stepwise(inference):
         return found
     raise TypeError(
@@ -188,7 +186,7 @@ def _advance(
 ) -> tuple[OnlineState, Filtered]:
     model, before = online.model, state.loop[0]
     key = jr.fold_in(state.key, state.steps)
-    loop, trace = _checked(online.inference).step(model, state.loop, x, observed, key=key)
+    loop, trace = _filter(online.inference).step(model, state.loop, x, observed, key=key)
     return OnlineState(loop, state.steps + 1, state.key), _filtered(model, before, trace)
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from .._checked import checked
 from ._dataset import Splits
 from ._films import Words
 from ._simulated import MOTION, RATE, SIZE, Filming, pixel_centres
@@ -48,6 +49,7 @@ class BallTruth(NamedTuple):
     noise: float
 
 
+@checked
 def bouncing_ball(
     *,
     num_sequences: tuple[int, int, int] = (100, 20, 100),

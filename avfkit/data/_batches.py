@@ -12,6 +12,7 @@ from typing import NamedTuple, SupportsIndex
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from .._checked import checked
 from ._dataset import Dataset, check_sequences, mask_of
 
 _ORDER, _CROP = 0, 1  # what a random stream is for
@@ -30,6 +31,7 @@ class Batch(NamedTuple):
     observed: Bool[np.ndarray, "batch time"] | Bool[np.ndarray, "batch time obs"]
 
 
+@checked
 def pad(
     data: Dataset | Sequence[np.ndarray],
     length: int | None = None,
@@ -61,6 +63,7 @@ def pad(
     return _stack(data, range(len(data)), np.zeros(len(data), int), length)
 
 
+@checked
 def bucket_lengths(longest: int) -> tuple[int, ...]:
     """The lengths 16, 24, 32, 48, 64, 96, ... below `longest`, and `longest` itself.
 
@@ -126,6 +129,7 @@ class Batches:
         return _stack(self.dataset, chosen, starts, self.length)
 
 
+@checked
 def batches(
     dataset: Dataset,
     batch_size: int,

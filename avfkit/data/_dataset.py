@@ -157,7 +157,7 @@ def check_sequences(
         ValueError: if there is none, or one is empty, of the wrong rank or width, or infinite.
     """
     with np.errstate(over="ignore"):  # a number too large for float32 is reported below
-        arrays = tuple(s if isinstance(s, Levels) else np.asarray(s, np.float32) for s in sequences)
+        arrays = tuple(s if isinstance(s, Levels) else _floats(s) for s in sequences)
     if not arrays:
         raise ValueError(f"{name}: found no sequences, expected at least one.")
     for i, a in enumerate(arrays):
@@ -217,3 +217,13 @@ def mask_of(sequence: np.ndarray, observed: np.ndarray | None) -> Bool[np.ndarra
     if observed is None:
         return mask
     return mask & (observed if observed.ndim == 2 else observed[:, None])
+
+
+def _floats(sequence: object) -> np.ndarray:
+    try:
+        return np.asarray(sequence, np.float32)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"the data holds a sequence that is {type(sequence).__name__}; expected sequences of "
+            "numbers [time, obs]."
+        ) from error

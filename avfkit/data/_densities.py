@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from .._checked import checked
 from ._baselines import Score, score_of
 from ._dataset import Dataset
 from ._levels import Levels
@@ -18,6 +19,7 @@ from ._levels import Levels
 _BLOCK = 256  # steps of a long recording that are in memory at once
 
 
+@checked
 def linear_prediction_baseline(
     train: Dataset,
     test: Dataset,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from .._checked import checked
 from ._batches import bucket_lengths, pad
 from ._dataset import Dataset
 
@@ -56,6 +57,7 @@ class EvaluationBatches:
             yield EvaluationBatch(batch.x, observed, indices)
 
 
+@checked
 def evaluation_batches(
     dataset: Dataset, batch_size: int, *, buckets: Sequence[int] | None = None
 ) -> EvaluationBatches:

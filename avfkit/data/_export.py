@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._cache import written_whole
+from ._numbers import as_numbers, check_number
 
 _FULL_SCALE = 2**15
 _CENTISECONDS = 100  # GIF counts time in these
@@ -23,7 +24,8 @@ def to_wav(path: str | Path, wave: ArrayLike, rate: int | float) -> None:
     Raises:
         ValueError: if the wave is not `[samples]`, empty or not finite, or the rate below 1.
     """
-    wave = np.asarray(wave, float)
+    wave = as_numbers("wave", wave)
+    check_number("rate", rate)
     if wave.ndim != 1 or len(wave) == 0:
         raise ValueError(f"wave has shape {wave.shape}, expected (samples,) with at least one.")
     _check_finite("wave", wave)
@@ -57,7 +59,8 @@ def to_gif(path: str | Path, film: ArrayLike, fps: int | float) -> None:
     except ImportError as error:
         message = "to_gif() writes by Pillow: pip install 'avfkit[video]'."
         raise ImportError(message) from error
-    film = np.asarray(film, float)
+    film = as_numbers("film", film)
+    check_number("fps", fps)
     if film.ndim != 3 or film.size == 0:
         raise ValueError(
             f"film has shape {film.shape}, expected (time, height, width) with at least one frame."

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from .._checked import checked
 from ._dataset import Dataset
 
 _ANGLE = np.pi / 20  # of the rotation, per step
@@ -42,6 +43,7 @@ class LDSTruth(NamedTuple):
     latents: Float[np.ndarray, "sequences time latent"]
 
 
+@checked
 def lds(
     *,
     latent_size: int,

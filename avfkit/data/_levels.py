@@ -35,8 +35,9 @@ class Levels:
 
     def __post_init__(self) -> None:
         """Checks what is cheap to check: nothing is read."""
-        if self.raw.dtype.kind not in "iu":
-            raise TypeError(f"raw has dtype {self.raw.dtype}, expected integers.")
+        if not isinstance(self.raw, np.ndarray) or self.raw.dtype.kind not in "iu":
+            found = getattr(self.raw, "dtype", type(self.raw).__name__)
+            raise TypeError(f"raw has dtype {found}, expected integers.")
         check_units(self.offset, self.scale)
 
     def __len__(self) -> int:
@@ -79,8 +80,13 @@ def check_units(offset: int | float, scale: int | float) -> None:
     """Raises if no number can be standardised with these.
 
     Raises:
+        TypeError: if one is no number.
         ValueError: if `scale` is not positive and finite or `offset` not finite.
     """
+    if isinstance(scale, str | complex) or np.ndim(scale) or scale is None:
+        raise TypeError(f"scale is {scale!r}, expected a positive finite number.")
+    if isinstance(offset, str | complex) or np.ndim(offset) or offset is None:
+        raise TypeError(f"offset is {offset!r}, expected a finite number.")
     if not (np.isfinite(scale) and scale > 0):
         raise ValueError(f"scale is {scale}, expected a positive finite number.")
     if not np.isfinite(offset):

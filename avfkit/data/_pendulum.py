@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from .._checked import checked
 from ._dataset import Splits
 from ._films import Words
 from ._simulated import MOTION, RATE, SIZE, Filming, overlap, pixel_centres
@@ -54,6 +55,7 @@ class PendulumTruth(NamedTuple):
     noise: float
 
 
+@checked
 def pendulum(
     *,
     num_sequences: tuple[int, int, int] = (100, 20, 100),

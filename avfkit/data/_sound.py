@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from ._cache import written_whole
+from ._numbers import as_numbers, check_number
 from ._rolls import KEYS, LOWEST_NOTE
 
 _PARTIALS = ((1, 1.0), (2, 0.4), (3, 0.2), (4, 0.1))  # harmonic, amplitude
@@ -38,6 +39,7 @@ def synthesise(
         ValueError: if the roll is not `[time, 88]` or empty, or a number is not positive.
     """
     roll = _checked(roll, seconds_per_step)
+    check_number("rate", rate)
     if rate < 1:
         raise ValueError(f"rate is {rate}, expected at least 1 sample per second.")
     wave = np.zeros(round(len(roll) * seconds_per_step * rate))
@@ -106,7 +108,7 @@ def _variable(number: int) -> bytes:
 
 
 def _checked(roll: ArrayLike, seconds_per_step: float) -> np.ndarray:
-    roll = np.asarray(roll)
+    roll = as_numbers("roll", roll)
     if roll.ndim != 2 or len(roll) == 0 or roll.shape[1] != KEYS:
         raise ValueError(
             f"roll has shape {roll.shape}, expected (time, {KEYS}) with at least one step."

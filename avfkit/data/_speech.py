@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 
 from ._dataset import Dataset, Splits
 from ._levels import Levels
+from ._numbers import as_numbers
 from ._recordings import Prepared, Recordings
 
 RATE = 16_000  # of all sets here, samples per second
@@ -89,7 +90,7 @@ def waveform(data: Dataset, frames: ArrayLike) -> Float[np.ndarray, " samples"]:
     """
     if data.rate is None or data.shape is not None:
         raise ValueError(f"{data.name} is no sound: its rate is {data.rate}, shape {data.shape}.")
-    levels = data.offset + data.scale * np.asarray(frames, float).ravel()
+    levels = data.offset + data.scale * as_numbers("frames", frames).ravel()
     return (levels / _FULL_SCALE).astype(np.float32)
 
 

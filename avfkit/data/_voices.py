@@ -16,7 +16,9 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from .._checked import checked
 from ._dataset import Splits
+from ._numbers import check_number
 from ._recordings import Recordings
 from ._speech import RATE, Words, speech_splits
 
@@ -34,6 +36,7 @@ _FLOOR = 2.0  # standard deviation of the room's noise, in levels
 _EDGE = 0.015  # seconds over which a segment fades in and out
 
 
+@checked
 def voices(
     num_utterances: tuple[int, int, int] = (48, 8, 8),
     *,
@@ -57,6 +60,9 @@ def voices(
     """
     if min(num_utterances) < 1:
         raise ValueError(f"num_utterances is {num_utterances}; expected three of at least 1.")
+    check_number("seconds", seconds)
+    if seed < 0:
+        raise ValueError(f"seed is {seed}; expected 0 or more.")
     if not seconds * RATE >= samples_per_step:
         raise ValueError(f"seconds is {seconds}; expected at least one step of {samples_per_step}.")
     split = np.repeat(np.arange(3), num_utterances)

@@ -19,6 +19,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, Num
 
+from .._arrays import as_array
+from .._checked import Size, checked
 from ._scores import crps, draws_and_truth
 
 
@@ -36,7 +38,8 @@ class Calibration(eqx.Module):
     pit: Float[Array, " cases *shape"]
     crps: Float[Array, " cases *shape"]
 
-    def counts(self, bins: int = 10) -> Int[Array, " bins *shape"]:
+    @checked
+    def counts(self, bins: Size = 10) -> Int[Array, " bins *shape"]:
         """The rank histogram of each entry: how many cases fell in each of equal bins.
 
         Flat if the belief is right, a valley if it is too narrow, a hill if too wide, a slope if
@@ -45,8 +48,6 @@ class Calibration(eqx.Module):
         Raises:
             ValueError: `bins` is below 1.
         """
-        if bins < 1:
-            raise ValueError(f"bins is {bins}; expected at least 1.")
         known = ~jnp.isnan(self.pit)
         place = jnp.floor(jnp.where(known, self.pit, 0.0) * bins).astype(int)
         place = jnp.minimum(place, bins - 1)
@@ -63,7 +64,7 @@ class Calibration(eqx.Module):
         Args:
             levels: probabilities from 0 to 1.
         """
-        levels = jnp.asarray(levels, self.pit.dtype)
+        levels = as_array("levels", levels).astype(self.pit.dtype)
         known = jnp.ravel(~jnp.isnan(self.pit))
         far = jnp.ravel(jnp.abs(2.0 * self.pit - 1.0))
         return jnp.mean((far <= levels[:, None]), axis=1, where=known, dtype=levels.dtype)
@@ -112,6 +113,7 @@ class Calibration(eqx.Module):
         return total / jnp.sqrt(jnp.sum(known, axis=0).astype(u.dtype))
 
 
+@checked
 def calibration(
     samples: Num[ArrayLike, " samples cases *shape"],
     truth: Num[ArrayLike, " cases *shape"],

@@ -22,6 +22,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from .._checked import AtLeastTwo, Nonnegative, checked
 from .._inference import AbstractInference
 from ._examination import SCALARS, examined
 from ._oracle import Target, target_of
@@ -99,13 +100,14 @@ class Certificate(NamedTuple):
         return "\n".join(lines)
 
 
+@checked
 def certify(
     method: AbstractInference | Build,
     *,
     key: Key[Array, ""],
     problems: Sequence[Problem] | None = None,
-    num_draws: int = 32,
-    tolerance: float = 1e-2,
+    num_draws: AtLeastTwo = 32,
+    tolerance: Nonnegative = 1e-2,
 ) -> Certificate:
     """Run a method on random linear-Gaussian problems and compare it with the exact posterior.
 
@@ -133,8 +135,6 @@ def certify(
         TypeError: `method` is neither.
         ValueError: `num_draws` is below 2, or there are no problems.
     """
-    if num_draws < 2:
-        raise ValueError(f"num_draws is {num_draws}; expected at least 2.")
     problem_key, build_key, draw_key = jr.split(key, 3)
     problems = linear_gaussian_problems(key=problem_key) if problems is None else problems
     if not problems:

@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Key
 
+from .._arrays import check_batch
+from .._checked import Count, Size, checked
 from .._evaluation import Evaluation, sequence_sums, summary
 from .._inference import AbstractInference
 from .._model import AbstractModel
@@ -48,8 +50,9 @@ class ComputePoint(NamedTuple):
     compile_seconds: float
 
 
+@checked
 def with_compute(
-    inference: AbstractInference, num_iterations: int, num_samples: int | None = None
+    inference: AbstractInference, num_iterations: Count, num_samples: Size | None = None
 ) -> AbstractInference:
     """The same trained method with another number of iterations, and of samples if given.
 
@@ -84,6 +87,7 @@ def with_compute(
     return jax.tree.map(turned, inference, is_leaf=_is_iterative)
 
 
+@checked
 def compute_curve(
     pairs: Mapping[str, tuple[AbstractModel, AbstractInference]],
     batch: Any,
@@ -91,7 +95,7 @@ def compute_curve(
     key: Key[Array, ""],
     iterations: Sequence[int] = (1, 2, 4, 8),
     samples: Sequence[int | None] = (None,),
-    turns: int = 5,
+    turns: Size = 5,
 ) -> list[ComputePoint]:
     """Nats against milliseconds, for every method at every setting of its knob.
 
@@ -123,10 +127,9 @@ def compute_curve(
         print(point.name, point.iterations, point.evaluation.all_steps, point.milliseconds)
     ```
     """
-    if turns < 1:
-        raise ValueError(f"turns is {turns}; expected at least 1.")
     if not pairs:
         raise ValueError("pairs is empty; expected at least one model with its inference.")
+    check_batch(batch)
     numbers = jnp.asarray(getattr(batch, "indices", jnp.arange(len(batch.x))))
     keys = jax.vmap(lambda i: jr.fold_in(key, i))(numbers)
     data = (jnp.asarray(batch.x), jnp.asarray(batch.observed), keys)

@@ -35,6 +35,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
+from .._checked import AtLeastTwo, Size, checked
 from .._inference import AbstractInference
 from .._model import AbstractModel, prepare
 from .._types import Observations, Observed
@@ -94,6 +95,7 @@ class Gap(eqx.Module):
         return "\n".join(lines)
 
 
+@checked
 def gap(
     model: AbstractModel,
     inference: AbstractInference,
@@ -101,10 +103,10 @@ def gap(
     observed: Observed = None,
     *,
     key: Key[Array, ""],
-    num_samples: int = 1,
-    num_draws: int = 32,
-    num_iterations: int = 200,
-    num_particles: int = 32,
+    num_samples: Size = 1,
+    num_draws: AtLeastTwo = 32,
+    num_iterations: Size = 200,
+    num_particles: Size = 32,
 ) -> Gap:
     """Split a method's gap on one sequence into amortization, family, sampling and filtering.
 
@@ -138,14 +140,6 @@ def gap(
             form and cannot be refined step by step.
         ValueError: a number is too small, or `xs` or `observed` is malformed.
     """
-    for name, number, least in [
-        ("num_samples", num_samples, 1),
-        ("num_draws", num_draws, 2),
-        ("num_iterations", num_iterations, 1),
-        ("num_particles", num_particles, 1),
-    ]:
-        if number < least:
-            raise ValueError(f"{name} is {number}; expected at least {least}.")
     data = prepare(model, xs, observed)
     keys, effort = jr.split(key, num_draws), Effort(num_samples, num_iterations, num_particles)
     found = dict(zip(TERMS, terms(model, inference, data, keys, effort), strict=True))

@@ -5,10 +5,12 @@ import jax.random as jr
 from jax.scipy.special import ndtr
 from jaxtyping import Array, Bool, Float, Key
 
+from .._checked import checked
 from .._discretised import DiscretisedGaussian
 from .._distributions import AbstractDistribution, AbstractGaussian, Bernoulli
 
 
+@checked
 def pit(
     distribution: AbstractDistribution,
     value: Float[Array, "*shape size"],

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
+from .._checked import checked
 from .._sample import sample
 from ..models import LDS
 from ..nn import LinearGaussian
@@ -41,6 +42,7 @@ class Problem(NamedTuple):
         )
 
 
+@checked
 def linear_gaussian_problems(
     *,
     key: Key[Array, ""],

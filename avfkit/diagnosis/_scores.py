@@ -14,10 +14,12 @@ import jax.numpy as jnp
 from jax.scipy.stats import norm
 from jaxtyping import Array, ArrayLike, Float, Num
 
+from .._checked import checked
 from .._distributions import AbstractGaussian
 from .._types import as_float
 
 
+@checked
 def crps(
     samples: Num[ArrayLike, " samples *shape"], truth: Num[ArrayLike, "*shape"]
 ) -> Float[Array, "*shape"]:
@@ -59,6 +61,7 @@ def draws_and_truth(samples: ArrayLike, truth: ArrayLike) -> tuple[Array, Array]
     return samples, truth.astype(samples.dtype)
 
 
+@checked
 def gaussian_crps(
     gaussian: AbstractGaussian, truth: Float[Array, "*shape size"]
 ) -> Float[Array, "*shape size"]:

@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
+from .._checked import AtLeastTwo, Size, checked
 from .._distributions import AbstractDistribution
-from .._inference import AbstractInference
+from .._inference import AbstractInference, AbstractStepwise, stepwise
 from .._model import AbstractModel, prepare
-from .._prediction import inferred
+from .._prediction import followed
 from .._sample import sample
 from .._types import Observations, Observed, State
-from ..inference import MarginalFilter
 from ._calibration import Calibration, calibration, placed
 from ._pit import edges
 from ._scores import crps
@@ -26,15 +26,16 @@ from ._scores import crps
 Quantity = Callable[[Float[Array, "time latent"]], Float[Array, "*shape"]]
 
 
+@checked
 def simulated_calibration(
     model: AbstractModel,
     inference: AbstractInference,
-    length: int,
+    length: Size,
     observed: Observed = None,
     *,
     key: Key[Array, ""],
-    num_problems: int,
-    num_samples: int,
+    num_problems: Size,
+    num_samples: AtLeastTwo,
     quantity: Quantity | None = None,
 ) -> Calibration:
     """Draw latents and data from the model, infer, and see where the true latents fall.
@@ -73,8 +74,6 @@ def simulated_calibration(
             f"quantity needs a method that draws a joint path; {type(inference).__name__} draws "
             "from each step's belief on its own. Use a smoother, or no quantity."
         )
-    _check_number("num_problems", num_problems, 1)
-    _check_number("num_samples", num_samples, 2)
     sizes = (length, num_problems, num_samples)
     return _simulated((model, inference), sizes, observed, quantity or _itself, key=key)
 
@@ -104,6 +103,7 @@ def _simulated(
     return calibration(draws, truth, key=place_key)
 
 
+@checked
 def predictive_calibration(
     model: AbstractModel,
     inference: AbstractInference,
@@ -111,7 +111,7 @@ def predictive_calibration(
     observed: Observed = None,
     *,
     key: Key[Array, ""],
-    num_samples: int,
+    num_samples: AtLeastTwo,
 ) -> Calibration:
     """Where each observation falls among draws from what was expected before it was seen.
 
@@ -145,26 +145,26 @@ def predictive_calibration(
     Reference: Dawid (1984), "Statistical theory: the prequential approach"; Gneiting, Balabdaoui
     and Raftery (2007).
     """
-    if inference.stepper is None and not isinstance(inference, MarginalFilter):
+    method = stepwise(inference)
+    if method is None:
         raise TypeError(
             "predictive_calibration needs a method that sees the past only (a filter, or "
             f"MarginalFilter); {type(inference).__name__} is not one. Use simulated_calibration."
         )
-    _check_number("num_samples", num_samples, 2)
     xs, observed = prepare(model, xs, observed)
-    return _predictive((model, inference), xs, observed, num_samples, key=key)
+    return _predictive((model, method), xs, observed, num_samples, key=key)
 
 
 @eqx.filter_jit
 def _predictive(
-    pair: tuple[AbstractModel, AbstractInference],
+    pair: tuple[AbstractModel, AbstractStepwise],
     xs: Float[Array, "time obs"],
     observed: Bool[Array, "time obs"],
     num_samples: int,
     *,
     key: Key[Array, ""],
 ) -> Calibration:
-    model, inference = pair
+    model, method = pair
     draw_key, place_key = jr.split(key)
 
     def predict(state: State, prior: AbstractDistribution, x: Array, key: Array) -> tuple:
@@ -175,21 +175,12 @@ def _predictive(
 
     def path(key: Key[Array, ""]) -> tuple[Array, Array, Array]:
         path_key, predict_key = jr.split(key)
-        if isinstance(inference, MarginalFilter):  # of a Markov model the prior is the state
-            prior = states = inference.infer(model, xs, observed, key=path_key).prior
-        else:
-            trace, states, _ = inferred(model, inference, xs, observed, key=path_key)
-            prior = trace.prior
-        return jax.vmap(predict)(states, prior, xs, jr.split(predict_key, len(xs)))
+        trace, states, _ = followed(model, method, xs, observed, key=path_key)
+        return jax.vmap(predict)(states, trace.prior, xs, jr.split(predict_key, len(xs)))
 
     draws, below, ties = jax.vmap(path)(jr.split(draw_key, num_samples))
     found = Calibration(placed(below, ties, key=place_key), crps(draws, xs))
     return jax.tree.map(lambda values: jnp.where(observed, values, jnp.nan), found)
-
-
-def _check_number(name: str, number: int, least: int) -> None:
-    if number < least:
-        raise ValueError(f"{name} is {number}; expected at least {least}.")
 
 
 def _itself(zs: Float[Array, "time latent"]) -> Float[Array, "time latent"]:

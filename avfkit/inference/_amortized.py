@@ -23,6 +23,7 @@ import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
 from .. import kalman
+from .._checked import Size, checked
 from .._distributions import FullGaussian
 from .._model import AbstractModel
 from .._smoother import AbstractPath, AbstractSmoother, until_last
@@ -90,8 +91,9 @@ class FactorisedHead(AbstractPathHead):
     moments: Conditional[FullGaussian]
     latent_size: int = eqx.field(static=True)
 
+    @checked
     def __init__(
-        self, in_size: int, latent_size: int, *, width: int = _WIDTH, key: Key[Array, ""]
+        self, in_size: Size, latent_size: Size, *, width: Size = _WIDTH, key: Key[Array, ""]
     ) -> None:
         self.moments = _moments(in_size, latent_size, width, key=key)
         self.latent_size = latent_size
@@ -120,7 +122,7 @@ class LinearHead(AbstractPathHead):
     latent_size: int = eqx.field(static=True)
 
     def __init__(
-        self, in_size: int, latent_size: int, *, width: int = _WIDTH, key: Key[Array, ""]
+        self, in_size: Size, latent_size: Size, *, width: Size = _WIDTH, key: Key[Array, ""]
     ) -> None:
         moments_key, dynamics_key = jr.split(key)
         self.moments = _moments(in_size, latent_size, width, key=moments_key)
@@ -151,13 +153,14 @@ class NonlinearHead(AbstractPathHead):
     moments: Conditional[FullGaussian]
     latent_size: int = eqx.field(static=True)
 
+    @checked
     def __init__(
         self,
-        in_size: int,
-        latent_size: int,
+        in_size: Size,
+        latent_size: Size,
         *,
-        hidden_size: int,
-        width: int = _WIDTH,
+        hidden_size: Size,
+        width: Size = _WIDTH,
         key: Key[Array, ""],
     ) -> None:
         cell_key, moments_key = jr.split(key)
@@ -171,7 +174,7 @@ class NonlinearHead(AbstractPathHead):
 
 
 def _moments(
-    in_size: int, latent_size: int, width: int, *, key: Key[Array, ""]
+    in_size: Size, latent_size: Size, width: Size, *, key: Key[Array, ""]
 ) -> Conditional[FullGaussian]:
     head = {"head": FullGaussianHead, "width": width, "depth": _DEPTH}
     return Conditional(in_size, latent_size, **head, key=key)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from .._checked import Count, Size, checked
 from .._distributions import AbstractGaussian, DiagonalGaussian
 from .._inference import AbstractScanFilter
 from .._model import AbstractModel, feature_size
@@ -38,12 +39,13 @@ class DirectFilter(AbstractScanFilter):
     residual_mean: bool = eqx.field(default=False, static=True)
 
     @classmethod
+    @checked
     def create(
         cls,
         model: AbstractModel,
         *,
-        width: int,
-        depth: int,
+        width: Size,
+        depth: Count,
         residual_mean: bool = False,
         through_past: bool = True,
         activation: Callable = jax.nn.relu,

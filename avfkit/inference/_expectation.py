@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
+from .._checked import Size, check_fields
+
 
 class AbstractExpectation(eqx.Module):
     """Equally weighted standard-normal points; q maps them to latents by reparameterisation."""
@@ -24,11 +26,10 @@ class MonteCarlo(AbstractExpectation):
     The paper's experiments use one sample.
     """
 
-    num_samples: int = eqx.field(default=1, static=True)
+    num_samples: Size = eqx.field(default=1, static=True)
 
     def __check_init__(self) -> None:
-        if self.num_samples < 1:
-            raise ValueError(f"num_samples is {self.num_samples}; expected at least 1.")
+        check_fields(self)
 
     def points(
         self, like: Float[Array, " latent"], *, key: Key[Array, ""]

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
+from .._checked import Count, check_fields
 from .._distributions import AbstractGaussian
 from .._inference import AbstractFilter, AbstractScanFilter, select
 from .._model import AbstractModel, nothing_seen, prepare
@@ -49,13 +50,12 @@ class IterativeFilter(AbstractFilter):
     """
 
     update: AbstractUpdate
-    num_iterations: int = eqx.field(static=True)
+    num_iterations: Count = eqx.field(static=True)
     expectation: AbstractExpectation = MonteCarlo()
     stop_after: Int[Array, ""] | None = None
 
     def __check_init__(self) -> None:
-        if self.num_iterations < 0:
-            raise ValueError(f"num_iterations is {self.num_iterations}; expected 0 or more.")
+        check_fields(self)
 
     @property
     def through_past(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from .._checked import Size, checked
 from .._distributions import AbstractGaussian, DiagonalGaussian
 from .._model import AbstractModel
 from .._problem import StepProblem
@@ -113,12 +114,13 @@ class LearnedUpdate(AbstractAmortizedUpdate):
     signal: Callable = eqx.field(static=True)
     sizes: tuple[int, int] = eqx.field(static=True)
 
+    @checked
     def __init__(
         self,
         model: AbstractModel,
         *,
-        width: int = 1024,
-        depth: int = 2,
+        width: Size = 1024,
+        depth: Size = 2,
         rule: Callable = output_gate,
         normalise: Callable = layer_norm,
         normalise_mean: bool = False,
@@ -189,7 +191,7 @@ class LearnedUpdate(AbstractAmortizedUpdate):
         return DiagonalGaussian(mean, jnp.clip(log_var, *LOG_VAR_RANGE)), (*trunk, heads)
 
 
-def _heads(width: int, latent: int, gate_bias: float, *, key: Key[Array, ""]) -> eqx.nn.Linear:
+def _heads(width: Size, latent: int, gate_bias: float, *, key: Key[Array, ""]) -> eqx.nn.Linear:
     """The linear map to two offsets and two gates."""
     linear = eqx.nn.Linear(width, 4 * latent, key=key)
     return eqx.tree_at(

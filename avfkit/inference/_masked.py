@@ -2,8 +2,10 @@
 
 import jax.numpy as jnp
 import jax.random as jr
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from .._checked import Size, check_fields, checked
 from .._inference import AbstractInference
 from .._model import AbstractModel, prepare
 from .._smoother import AbstractSmoother, replayed, until_last
@@ -37,6 +39,12 @@ class Masked(AbstractInference):
     smoother: AbstractSmoother
     fraction: Float[Array, ""]
 
+    def __check_init__(self) -> None:
+        check_fields(self)
+        known = not isinstance(self.fraction, Tracer)
+        if known and not 0.0 <= self.fraction < 1.0:
+            raise ValueError(f"fraction is {self.fraction}; expected from 0 to below 1.")
+
     @property
     def joint(self) -> bool:
         """As the smoother."""
@@ -66,8 +74,9 @@ class Masked(AbstractInference):
         return replayed(model, path, xs, observed, key=key)
 
 
+@checked
 def window(
-    length: int,
+    length: Size,
     fraction: Float[Array, ""] | float,
     *,
     key: Key[Array, ""],

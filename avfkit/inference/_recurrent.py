@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
+from .._checked import Size, checked
 from .._distributions import AbstractGaussian
 from .._inference import AbstractScanFilter
 from .._model import AbstractModel, feature_size
@@ -34,12 +35,13 @@ class RecurrentFilter(AbstractScanFilter):
     through_past: bool = eqx.field(default=True, static=True)
 
     @classmethod
+    @checked
     def create(
         cls,
         model: AbstractModel,
         *,
-        hidden_size: int = 256,
-        depth: int = 1,
+        hidden_size: Size = 256,
+        depth: Size = 1,
         embed: bool = True,
         through_past: bool = True,
         key: Key[Array, ""],

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
+from .._checked import Size, check_fields
 from .._inference import AbstractFilter, AbstractInference
 from .._model import AbstractModel, prepare
 from .._trace import Trace
@@ -38,11 +39,10 @@ class Rematerialised(AbstractInference):
     """
 
     filter: AbstractFilter
-    every: int | None = eqx.field(default=None, static=True)
+    every: Size | None = eqx.field(default=None, static=True)
 
     def __check_init__(self) -> None:
-        if self.every is not None and self.every < 1:
-            raise ValueError(f"every is {self.every}; expected at least 1 step.")
+        check_fields(self)
 
     @property
     def joint(self) -> bool:
@@ -70,7 +70,7 @@ class Rematerialised(AbstractInference):
 
 
 def _scan(
-    every: int | None, body: Callable, start: PyTree, inputs: PyTree
+    every: Size | None, body: Callable, start: PyTree, inputs: PyTree
 ) -> tuple[PyTree, PyTree]:
     """`jax.lax.scan` over segments that are rematerialised; the final carry is not the scan's.
 

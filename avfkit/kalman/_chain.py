@@ -7,6 +7,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
+from .._checked import checked
+
 LOG_2PI = 1.8378770664093453
 
 
@@ -48,6 +50,7 @@ class Potentials(NamedTuple):
     log_scale: Float[Array, " time"]
 
 
+@checked
 def unrolled(chain: Markov, length: int) -> Conditionals:
     """The chain written out for `length` steps.
 
@@ -68,6 +71,7 @@ def unrolled(chain: Markov, length: int) -> Conditionals:
     )
 
 
+@checked
 def linear_gaussian_potentials(
     emission_matrix: Float[Array, "obs latent"],
     emission_bias: Float[Array, " obs"],
@@ -105,6 +109,7 @@ def linear_gaussian_potentials(
     )
 
 
+@checked
 def diagonal_potentials(
     mean: Float[Array, "time latent"],
     variance: Float[Array, "time latent"],
@@ -128,6 +133,7 @@ def diagonal_potentials(
     return Potentials(precision, weight * shift, -0.5 * jnp.sum(weight * shift**2, axis=-1))
 
 
+@checked
 def full_potentials(
     mean: Float[Array, "time latent"],
     precision: Float[Array, "time latent latent"],

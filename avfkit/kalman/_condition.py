@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._checked import checked
 from .._linalg import cholesky, solve, solve_lower
 from ._chain import Conditionals
 
@@ -13,6 +14,7 @@ Message: TypeAlias = tuple[Float[Array, "latent latent"], Float[Array, " latent"
 """What a latent hears: exp(-z'J z / 2 + h'z) as (J, h)."""
 
 
+@checked
 def update(
     mean: Float[Array, " latent"],
     cov: Float[Array, "latent latent"],

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._checked import checked
 from .._linalg import solve
 from ._chain import Conditionals, Potentials
 from ._condition import conditioned, symmetric
@@ -32,11 +33,28 @@ class Element(NamedTuple):
 
 
 def element(prior: Conditionals, potential: Potentials) -> Element:
-    """Of a single step: the arrays carry no time axis."""
+    """Of a single step: the arrays carry no time axis.
+
+    Raises:
+        ValueError: an array has another shape.
+    """
+    _of_a_step(prior.dynamics, prior.bias, prior.noise_cov, potential.precision, potential.linear)
     now, message, _ = conditioned(prior, potential.precision, potential.linear)
     return Element(now.dynamics, now.bias, now.noise_cov, message[0], message[1])
 
 
+@checked
+def _of_a_step(
+    dynamics: Float[Array, "latent latent"],
+    bias: Float[Array, " latent"],
+    noise_cov: Float[Array, "latent latent"],
+    precision: Float[Array, "latent latent"],
+    linear: Float[Array, " latent"],
+) -> None:
+    """Refuses what does not fit together."""
+
+
+@checked
 def combine(earlier: Element, later: Element) -> Element:
     """The element of two neighbouring intervals."""
     size = len(earlier.bias)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._checked import checked
 from ._chain import Chain, Conditionals, Markov, Potentials, unrolled
 from ._condition import symmetric, update
 from ._element import combine, element
@@ -33,6 +34,7 @@ class Filtered(NamedTuple):
     log_likelihood: Float[Array, " time"]
 
 
+@checked
 def predict(
     chain: Chain, mean: Float[Array, " latent"], cov: Float[Array, "latent latent"]
 ) -> tuple[Float[Array, " latent"], Float[Array, "latent latent"]]:
@@ -47,6 +49,7 @@ def moved(step: Conditionals, moments: Moments) -> Moments:
     return step.dynamics @ mean + step.bias, symmetric(spread + step.noise_cov)
 
 
+@checked
 def filter(  # noqa: A001
     chain: Markov, potentials: Potentials, *, method: Method = "auto"
 ) -> Filtered:

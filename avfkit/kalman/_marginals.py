@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
+from .._checked import checked
 from .._linalg import cholesky, solve_lower
 from ._chain import Conditionals, Markov, unrolled
 from ._condition import symmetric
@@ -23,6 +24,7 @@ class Marginals(NamedTuple):
     cross_cov: Float[Array, "steps latent latent"]
 
 
+@checked
 def marginals(path: Conditionals, *, method: Method = "auto") -> Marginals:
     """The moments of every latent of a chain, and of neighbours."""
     if is_parallel(method, length=len(path.bias), size=path.bias.shape[1]):
@@ -40,6 +42,7 @@ def _composed(earlier: Conditionals, later: Conditionals) -> Conditionals:
     return Conditionals(later.dynamics @ earlier.dynamics, mean, cov)
 
 
+@checked
 def sample(
     path: Conditionals, *, key: Key[Array, ""], method: Method = "auto"
 ) -> Float[Array, "time latent"]:
@@ -63,6 +66,7 @@ def _applied(earlier: tuple[Array, Array], later: tuple[Array, Array]) -> tuple[
     return later[0] @ earlier[0], later[0] @ earlier[1] + later[1]
 
 
+@checked
 def divergence(q: Conditionals, p: Markov, *, method: Method = "auto") -> Float[Array, " time"]:
     """KL(q || p) of two chains in nats, E_q KL(q(z_t | z_{t-1}) || p(z_t | z_{t-1})) of each step.
 

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._checked import checked
 from ._backward import walked_backwards
 from ._chain import Conditionals, Markov, Potentials, unrolled
 from ._condition import conditioned
@@ -39,6 +40,7 @@ class Posterior(NamedTuple):
     log_normaliser: Float[Array, ""]
 
 
+@checked
 def smoother(chain: Markov, potentials: Potentials, *, method: Method = "auto") -> Smoothed:
     """The exact smoothing posteriors: marginals and cross-covariances along the conditionals.
 
@@ -48,6 +50,7 @@ def smoother(chain: Markov, potentials: Potentials, *, method: Method = "auto") 
     return Smoothed(*marginals(path, method=method), log_likelihood)
 
 
+@checked
 def log_normaliser(
     chain: Markov, potentials: Potentials, *, method: Method = "auto"
 ) -> Float[Array, ""]:
@@ -58,11 +61,13 @@ def log_normaliser(
     return posterior(chain, potentials, method=method).log_normaliser
 
 
+@checked
 def conditionals(chain: Markov, potentials: Potentials, *, method: Method = "auto") -> Conditionals:
     """The exact posterior of a chain as forward conditionals: the `path` of `posterior`."""
     return posterior(chain, potentials, method=method).path
 
 
+@checked
 def posterior(chain: Markov, potentials: Potentials, *, method: Method = "auto") -> Posterior:
     """The exact posterior of a chain and its normaliser, both by one walk from the last step.
 

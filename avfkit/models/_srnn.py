@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
+from .._checked import Count, Size, checked
 from .._distributions import AbstractDistribution, AbstractGaussian, DiagonalGaussian
 from .._model import AbstractRecurrentModel
 from ..nn import BernoulliHead, Conditional, GaussianHead, Memory, clipped_leaky_relu
-from ._sizes import check_sizes, mlp
+from ._mlp import mlp
 
 Hidden: TypeAlias = tuple[Float[Array, " hidden"], Float[Array, " hidden"]]
 Past: TypeAlias = tuple[Hidden, Float[Array, " latent"]]
@@ -49,16 +50,17 @@ class SRNN(AbstractRecurrentModel):
     latent_size: int = eqx.field(static=True)
     latent_context: bool = eqx.field(static=True)
 
+    @checked
     def __init__(
         self,
-        obs_size: int,
-        latent_size: int,
+        obs_size: Size,
+        latent_size: Size,
         *,
-        hidden_size: int = 300,
-        width: int = 500,
-        depth: int = 1,
-        likelihood_depth: int | None = None,
-        embed_depth: int = 2,
+        hidden_size: Size = 300,
+        width: Size = 500,
+        depth: Size = 1,
+        likelihood_depth: Size | None = None,
+        embed_depth: Count = 2,
         latent_context: bool = True,
         activation: Callable = clipped_leaky_relu,
         head: Callable = BernoulliHead,
@@ -82,10 +84,6 @@ class SRNN(AbstractRecurrentModel):
             key: randomness of the initial weights.
         """
         likelihood_depth = depth if likelihood_depth is None else likelihood_depth
-        sizes = dict(obs_size=obs_size, latent_size=latent_size, hidden_size=hidden_size)
-        check_sizes(**sizes, width=width, depth=depth, likelihood_depth=likelihood_depth)
-        if embed_depth < 0:
-            raise ValueError(f"embed_depth is {embed_depth}; expected 0 or more.")
         embed_key, memory_key, prior_key, likelihood_key = jr.split(key, 4)
         embed = partial(mlp, obs_size, width, embed_depth, activation)
         self.embedding = embed(key=embed_key) if embed_depth else None

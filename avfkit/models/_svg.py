@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
+from .._checked import Size, checked
 from .._discretised import DiscretisedGaussian
 from .._distributions import AbstractDistribution, AbstractGaussian
 from .._model import AbstractRecurrentModel
 from ..nn import DeepMemory, GaussianHead, ImageDecoder, ImageEncoder
-from ._sizes import check_sizes
 
 Cells: TypeAlias = tuple[tuple[Float[Array, " hidden"], Float[Array, " hidden"]], ...]
 
@@ -74,15 +74,16 @@ class SVG(AbstractRecurrentModel):
     window: float = eqx.field(static=True)
     centred: bool = eqx.field(static=True)
 
+    @checked
     def __init__(
         self,
         shape: tuple[int, int],
-        latent_size: int,
+        latent_size: Size,
         *,
-        code_size: int = 128,
-        hidden_size: int = 256,
+        code_size: Size = 128,
+        hidden_size: Size = 256,
         backbone: str = "dcgan",
-        channels: int = 64,
+        channels: Size = 64,
         skips: bool = True,
         embed: bool = True,
         window: float = 1.0 / 256.0,
@@ -106,7 +107,6 @@ class SVG(AbstractRecurrentModel):
             centred: whether the window is centred on the pixel's value, or begins there.
             key: randomness of the initial weights.
         """
-        check_sizes(latent_size=latent_size, code_size=code_size, hidden_size=hidden_size)
         if shape[0] != shape[1]:
             raise ValueError(f"shape is {shape}; expected equal height and width.")
         keys = jr.split(key, 6)

@@ -13,10 +13,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from .._checked import Size, checked
 from .._distributions import AbstractDistribution, AbstractGaussian, DiagonalGaussian
 from .._model import AbstractRecurrentModel
 from ..nn import BernoulliHead, Conditional, GaussianHead, Memory
-from ._sizes import check_sizes, mlp
+from ._mlp import mlp
 
 Hidden: TypeAlias = tuple[Float[Array, " hidden"], Float[Array, " hidden"]]
 
@@ -45,15 +46,16 @@ class VRNN(AbstractRecurrentModel):
     obs_size: int = eqx.field(static=True)
     latent_size: int = eqx.field(static=True)
 
+    @checked
     def __init__(
         self,
-        obs_size: int,
-        latent_size: int,
+        obs_size: Size,
+        latent_size: Size,
         *,
-        hidden_size: int = 200,
-        width: int = 200,
-        depth: int = 1,
-        obs_width: int | None = None,
+        hidden_size: Size = 200,
+        width: Size = 200,
+        depth: Size = 1,
+        obs_width: Size | None = None,
         head: Callable = BernoulliHead,
         key: Key[Array, ""],
     ) -> None:
@@ -71,8 +73,6 @@ class VRNN(AbstractRecurrentModel):
             key: randomness of the initial weights.
         """
         obs_width = width if obs_width is None else obs_width
-        sizes = dict(obs_size=obs_size, latent_size=latent_size, hidden_size=hidden_size)
-        check_sizes(**sizes, width=width, depth=depth, obs_width=obs_width)
         x_key, z_key, memory_key, prior_key, likelihood_key = jax.random.split(key, 5)
         self.features_x = mlp(obs_size, obs_width, depth, key=x_key)
         self.features_z = mlp(latent_size, width, depth, key=z_key)

@@ -4,7 +4,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._checked import checked
 
+
+@checked
 def clipped_leaky_relu(values: Float[Array, "*size"]) -> Float[Array, "*size"]:
     """Slope 1/3 below zero, then clipped to [-3, 3]: the activation of the SRNN.
 

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._checked import fitted
+
 
 def affine(
     linear: eqx.nn.Linear,
@@ -26,6 +28,7 @@ def affine(
     """
     bias = linear.bias
     assert bias is not None
+    inputs = fitted("inputs", inputs, Float[Array, f"{linear.weight.shape[1]}"])
     if known is None:
         return jax.lax.optimization_barrier(linear.weight @ inputs) + bias
     return _known(known, linear.weight, linear.bias, inputs)

@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Key
 
+from .._checked import Count, Size, check_fields, checked
 from .._distributions import AbstractDistribution, DiagonalGaussian
 from .._types import as_float
 from ._affine import affine_of_parts
@@ -36,14 +37,15 @@ class Conditional(eqx.Module, Generic[Output]):
     in_size: int = eqx.field(static=True)
     out_size: int = eqx.field(static=True)
 
+    @checked
     def __init__(
         self,
-        in_size: int,
-        out_size: int,
+        in_size: Size,
+        out_size: Size,
         *,
         head: Callable,
-        width: int,
-        depth: int,
+        width: Size,
+        depth: Count,
         activation: Callable = jax.nn.relu,
         key: Key[Array, ""],
     ) -> None:
@@ -79,6 +81,10 @@ class LinearGaussian(eqx.Module):
     matrix: Float[Array, "obs latent"]
     bias: Float[Array, " obs"]
     log_var: Float[Array, " obs"]
+
+    def __check_init__(self) -> None:
+        """Refuses arrays that do not fit together."""
+        check_fields(self)
 
     @classmethod
     def from_parameters(cls, C: ArrayLike, d: ArrayLike, r: ArrayLike) -> "LinearGaussian":  # noqa: N803

@@ -13,11 +13,16 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from .._checked import check_fields
 from .._linalg import solve
 
 
 class AbstractDynamics(eqx.Module):
     """A dynamics matrix."""
+
+    def __check_init__(self) -> None:
+        """Refuses arrays that do not fit together."""
+        check_fields(self)
 
     @property
     @abstractmethod

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
+from .._checked import Size, checked
 from .._distributions import DiagonalGaussian
 from ._heads import LOG_VAR_RANGE
 from ._initial import he_normal
@@ -39,8 +40,9 @@ class FrameEncoder(eqx.Module):
     size: int = eqx.field(static=True)
     out_size: int = eqx.field(static=True)
 
+    @checked
     def __init__(
-        self, size: int, out_size: int, *, widths: Widths = (32, 64, 32), key: Key[Array, ""]
+        self, size: int, out_size: Size, *, widths: Widths = (32, 64, 32), key: Key[Array, ""]
     ) -> None:
         """Of pictures of `size` x `size` pixels; `widths` are the channels of the convolutions.
 
@@ -91,9 +93,10 @@ class FrameDecoder(eqx.Module):
     size: int = eqx.field(static=True)
     noise: float | None = eqx.field(static=True)
 
+    @checked
     def __init__(
         self,
-        latent_size: int,
+        latent_size: Size,
         size: int,
         *,
         noise: float | None,
@@ -143,7 +146,8 @@ class Doubling(eqx.Module):
     weight: Float[Array, "out in 3 3"]
     bias: Float[Array, "out 1 1"]
 
-    def __init__(self, in_size: int, out_size: int, *, key: Key[Array, ""]) -> None:
+    @checked
+    def __init__(self, in_size: Size, out_size: Size, *, key: Key[Array, ""]) -> None:
         draw = jax.nn.initializers.he_normal(in_axis=1, out_axis=0)
         self.weight = draw(key, (out_size, in_size, 3, 3))
         self.bias = jnp.zeros((out_size, 1, 1))

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from .._checked import Size, checked
 from .._discretised import DiscretisedGaussian
 from .._distributions import Bernoulli, DiagonalGaussian, FullGaussian
 from ._initial import he_normal
@@ -19,10 +20,11 @@ class GaussianHead(eqx.Module):
     linear: eqx.nn.Linear
     log_var_range: tuple[float, float] = eqx.field(static=True)
 
+    @checked
     def __init__(
         self,
-        in_size: int,
-        out_size: int,
+        in_size: Size,
+        out_size: Size,
         *,
         log_var_range: tuple[float, float] = LOG_VAR_RANGE,
         key: Key[Array, ""],
@@ -57,10 +59,11 @@ class FullGaussianHead(eqx.Module):
     scale: eqx.nn.Linear
     log_scale_range: tuple[float, float] = eqx.field(static=True)
 
+    @checked
     def __init__(
         self,
-        in_size: int,
-        out_size: int,
+        in_size: Size,
+        out_size: Size,
         *,
         log_scale_range: tuple[float, float] = (LOG_VAR_RANGE[0] / 2, LOG_VAR_RANGE[1] / 2),
         key: Key[Array, ""],
@@ -99,10 +102,11 @@ class DiscretisedGaussianHead(eqx.Module):
     centred: bool = eqx.field(static=True)
     log_var_range: tuple[float, float] = eqx.field(static=True)
 
+    @checked
     def __init__(
         self,
-        in_size: int,
-        out_size: int,
+        in_size: Size,
+        out_size: Size,
         *,
         window: float,
         centred: bool = True,
@@ -124,7 +128,8 @@ class BernoulliHead(eqx.Module):
 
     linear: eqx.nn.Linear
 
-    def __init__(self, in_size: int, out_size: int, *, key: Key[Array, ""]) -> None:
+    @checked
+    def __init__(self, in_size: Size, out_size: Size, *, key: Key[Array, ""]) -> None:
         self.linear = eqx.nn.Linear(in_size, out_size, key=key)
 
     def __call__(self, hidden: Float[Array, " hidden"]) -> Bernoulli:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from .._checked import Size, checked
 from ._affine import affine
 
 
@@ -21,7 +22,8 @@ class HighwayLayer(eqx.Module):
     branches: eqx.nn.Linear
     embed: bool = eqx.field(static=True)
 
-    def __init__(self, in_size: int, width: int, *, embed: bool, key: Key[Array, ""]) -> None:
+    @checked
+    def __init__(self, in_size: Size, width: Size, *, embed: bool, key: Key[Array, ""]) -> None:
         self.branches = eqx.nn.Linear(in_size, width * (3 if embed else 2), key=key)
         self.embed = embed
 
@@ -46,9 +48,8 @@ class Highway(eqx.Module):
 
     layers: tuple[HighwayLayer, ...]
 
-    def __init__(self, in_size: int, *, width: int, depth: int, key: Key[Array, ""]) -> None:
-        if depth < 1:
-            raise ValueError(f"depth is {depth}; expected at least 1 highway layer.")
+    @checked
+    def __init__(self, in_size: Size, *, width: Size, depth: Size, key: Key[Array, ""]) -> None:
         keys = jax.random.split(key, depth)
         first = HighwayLayer(in_size, width, embed=True, key=keys[0])
         rest = [HighwayLayer(width, width, embed=False, key=k) for k in keys[1:]]

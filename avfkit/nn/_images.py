@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
+from .._checked import Size, checked
+
 Convolution: TypeAlias = eqx.nn.Conv2d | eqx.nn.ConvTranspose2d
 Skips: TypeAlias = tuple[Float[Array, "_channels _height _width"], ...]
 
@@ -55,13 +57,14 @@ class ImageEncoder(eqx.Module):
     last: Block
     pool: bool = eqx.field(static=True)
 
+    @checked
     def __init__(
         self,
         size: int,
         code_size: int,
         *,
         backbone: str = "dcgan",
-        channels: int = 64,
+        channels: Size = 64,
         key: Key[Array, ""],
     ) -> None:
         """An encoder of grey images of `size` x `size` pixels, a power of two from 8 on."""
@@ -100,14 +103,15 @@ class ImageDecoder(eqx.Module):
     last: Convolution
     upsample: bool = eqx.field(static=True)
 
+    @checked
     def __init__(
         self,
         size: int,
         code_size: int,
         *,
-        out_channels: int,
+        out_channels: Size,
         backbone: str = "dcgan",
-        channels: int = 64,
+        channels: Size = 64,
         skips: bool = True,
         key: Key[Array, ""],
     ) -> None:
@@ -151,8 +155,6 @@ def _widths(size: int, backbone: str, channels: int) -> list[int]:
         raise ValueError(f"size is {size}; expected a power of two, at least 8.")
     if backbone not in ("dcgan", "vgg"):
         raise ValueError(f"backbone is {backbone!r}; expected 'dcgan' or 'vgg'.")
-    if channels < 1:
-        raise ValueError(f"channels is {channels}; expected at least 1.")
     return [channels * 2 ** min(i, 3) for i in range(int(math.log2(size)) - 2)]
 
 

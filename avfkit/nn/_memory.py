@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
+from .._checked import Size, checked
+
 Cell = tuple[Float[Array, " hidden"], Float[Array, " hidden"]]
 
 
@@ -22,7 +24,8 @@ class Memory(eqx.Module):
     cell: eqx.nn.LSTMCell
     initial: tuple[Float[Array, " hidden"], Float[Array, " hidden"]]
 
-    def __init__(self, in_size: int, hidden_size: int, *, key: Key[Array, ""]) -> None:
+    @checked
+    def __init__(self, in_size: Size, hidden_size: Size, *, key: Key[Array, ""]) -> None:
         self.cell = eqx.nn.LSTMCell(in_size, hidden_size, key=key)
         self.initial = (jnp.zeros(hidden_size), jnp.zeros(hidden_size))
 
@@ -53,17 +56,16 @@ class DeepMemory(eqx.Module):
     embedding: eqx.nn.Linear | None
     layers: tuple[Memory, ...]
 
+    @checked
     def __init__(
         self,
-        in_size: int,
-        hidden_size: int,
+        in_size: Size,
+        hidden_size: Size,
         *,
-        depth: int = 1,
+        depth: Size = 1,
         embed: bool = True,
         key: Key[Array, ""],
     ) -> None:
-        if depth < 1:
-            raise ValueError(f"depth is {depth}; expected at least 1 LSTM.")
         embed_key, *layer_keys = jr.split(key, depth + 1)
         self.embedding = eqx.nn.Linear(in_size, hidden_size, key=embed_key) if embed else None
         sizes = [hidden_size if embed else in_size, *[hidden_size] * (depth - 1)]

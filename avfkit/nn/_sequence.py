@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
+from .._checked import Size, checked
 from ._initial import he_normal
 
 Embedding: TypeAlias = Callable[[Float[Array, " in"]], Float[Array, " embedded"]]
@@ -45,10 +46,11 @@ class BidirectionalRNN(eqx.Module):
     backward: eqx.nn.GRUCell
     out_size: int = eqx.field(static=True)
 
+    @checked
     def __init__(
         self,
-        in_size: int,
-        hidden_size: int,
+        in_size: Size,
+        hidden_size: Size,
         *,
         embed: Embedding | None = None,
         key: Key[Array, ""],
@@ -125,14 +127,15 @@ class TemporalCNN(eqx.Module):
     linear: eqx.nn.Linear
     out_size: int = eqx.field(static=True)
 
+    @checked
     def __init__(
         self,
-        in_size: int,
-        hidden_size: int,
+        in_size: Size,
+        hidden_size: Size,
         *,
-        kernel: int = 10,
-        features: int = 32,
-        depth: int = 3,
+        kernel: Size = 10,
+        features: Size = 32,
+        depth: Size = 3,
         embed: Embedding | None = None,
         key: Key[Array, ""],
     ) -> None:
@@ -142,9 +145,6 @@ class TemporalCNN(eqx.Module):
             ValueError: if `kernel` or `depth` is below 1, or `embed` does not map a vector of
                 `in_size` to a vector.
         """
-        for name, number in {"kernel": kernel, "depth": depth}.items():
-            if number < 1:
-                raise ValueError(f"{name} is {number}; expected at least 1.")
         self.embed = eqx.nn.Identity() if embed is None else embed
         sizes = [_width(self.embed, in_size), *[features] * depth]
         start, last, *keys = jr.split(key, depth + 2)
@@ -168,7 +168,7 @@ class TemporalCNN(eqx.Module):
         return jax.vmap(self.linear)(hidden.T)
 
 
-def _width(embed: Embedding, in_size: int) -> int:
+def _width(embed: Embedding, in_size: Size) -> int:
     """The entries of what `embed` makes of a step."""
     found = eqx.filter_eval_shape(embed, jax.ShapeDtypeStruct((in_size,), jnp.result_type(float)))
     if not isinstance(found, jax.ShapeDtypeStruct) or found.ndim != 1:

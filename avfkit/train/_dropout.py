@@ -47,6 +47,8 @@ def with_dropout(loss: Loss, drops: Sequence[Drop]) -> Loss:
         neural networks": one mask over time. (Theirs differs between the sequences of a batch.)
     """
     for index, drop in enumerate(drops):
+        if not isinstance(drop.rate, int | float):
+            raise TypeError(f"drops[{index}] has rate {drop.rate!r}; expected from 0 to below 1.")
         if not 0.0 <= drop.rate < 1.0:
             raise ValueError(f"drops[{index}] has rate {drop.rate}; expected from 0 to below 1.")
 

@@ -23,12 +23,15 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
+from avfkit._arrays import check_batch
+from avfkit._checked import checked
 from avfkit.train._step import Loss
 
 Schedule: TypeAlias = Callable[[Array], Array]
 """From the step (an integer array) to a number (an array)."""
 
 
+@checked
 def linear_anneal(num_steps: int) -> Schedule:
     """A weight that grows in equal steps from 0 at step 0 to 1 at step `num_steps`, and stays.
 
@@ -80,6 +83,7 @@ def batch_loss(
         tree: PyTree, batch: Any, *, key: Key[Array, ""], step: Int[Array, ""]
     ) -> tuple[Float[Array, ""], dict[str, Array]]:
         model, inference = tree
+        check_batch(batch)
         options: dict[str, Any] = {"context": context} if context else {}
         metrics = {} if kl_weight is None else {"kl_weight": kl_weight(step)}
 

@@ -8,6 +8,8 @@ from pathlib import Path
 # A part is a module or a folder directly below the package. It may import the parts named here.
 AVFKIT: dict[str, set[str]] = {
     "_types": set(),
+    "_arrays": set(),
+    "_checked": {"_arrays"},
     "_lanes": set(),
     "_linalg": {"_lanes"},
     "_distributions": {"_types", "_linalg"},
@@ -49,6 +51,9 @@ AVFKIT: dict[str, set[str]] = {
     "data": {"_types"},
     "train": {"_types"},
 }
+
+# All check their arguments.
+AVFKIT = {part: may | {"_arrays", "_checked"} for part, may in AVFKIT.items()}
 
 NEVER = {"anywidget", "avfkit_widgets", "ipywidgets", "matplotlib", "plotly"}
 

@@ -271,7 +271,7 @@ def test_bad_settings_are_named():
         "the latent has 1 entries and the signal's parts [1, 1]; layer normalisation over one "
         "entry erases it. Use normalise=signed_log and normalise_mean=False."
     )
-    with pytest.raises(ValueError, match="^depth is 0; expected at least 1 highway layer.$"):
+    with pytest.raises(ValueError, match="^depth is 0; expected at least 1.$"):
         avfkit.LearnedUpdate(tiny, depth=0, normalise=signed_log, key=KEY)
 
 

@@ -63,4 +63,4 @@ def test_a_segment_of_no_steps_is_refused():
     _, filter = make("vrnn-bernoulli", "avf")
     with pytest.raises(ValueError) as error:
         avfkit.Rematerialised(filter, 0)
-    assert str(error.value) == "every is 0; expected at least 1 step."
+    assert str(error.value) == "every is 0; expected at least 1."

@@ -7,13 +7,6 @@ import jax
 from jaxtyping import Array, Key
 
 
-def check_sizes(**sizes: int) -> None:
-    """Refuse a size below one, by its name."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} is {size}; expected at least 1.")
-
-
 def mlp(
     in_size: int,
     width: int,

@@ -1,0 +1,115 @@
+"""Bad arguments: a right answer, or an error that names the argument, what was found and expected.
+
+`AVFKIT_EXAMPLES=5000 pytest tests/bad_input -s` is the long run; it prints how many calls it made.
+"""
+
+import os
+import re
+
+import equinox as eqx
+import jax
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from bad_input.registry import ENTRIES, REGISTRY, public_modules, public_names
+from bad_input.ways import LAYOUTS, is_number, ways
+
+EXAMPLES = int(os.environ.get("AVFKIT_EXAMPLES", "300"))
+CALLS = []
+
+
+def places(entry):
+    """Where the arguments hold arrays, numbers and keys: paths and leaves.
+
+    The insides of modules are not arguments: they were checked when they were made.
+    """
+    names = entry.spoilt or tuple(entry.arguments)
+    chosen = {name: entry.arguments[name] for name in names}
+    chosen = {n: v for n, v in chosen.items() if not isinstance(v, eqx.Module)}
+    found = jax.tree_util.tree_leaves_with_path(chosen)
+    return [(path, leaf) for path, leaf in found if eqx.is_array(leaf) or is_number(leaf)]
+
+
+def called(entry, arguments):
+    """The result; JAX's of a trace, so that nothing is compiled."""
+    if not entry.traced:
+        return entry.call(**arguments)
+    return eqx.filter_eval_shape(lambda _: entry.call(**arguments), 0)
+
+
+def names_it(message, entry):
+    """Whether a message names an argument or a part of one, and says what was expected.
+
+    Where two do not fit together, either may be named.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(entry.arguments)
+    words = {"xs", "out_size"} | {
+        w for p, _ in leaves for w in re.findall(r"[A-Za-z_]\w*", jax.tree_util.keystr(p))
+    }
+    named = any(re.search(rf"\b{word}\b", message) for word in words)
+    return named and re.search(r"expect|must|accepts|needs|want", message) is not None
+
+
+def check(name, data):
+    entry = ENTRIES[name]
+    path, leaf = data.draw(st.sampled_from(places(entry)), label="place")
+    found = ways(leaf, entry.costly)
+    way = data.draw(st.sampled_from(sorted(found)), label="way")
+    bad = found[way](leaf)
+    bad = data.draw(bad) if isinstance(bad, st.SearchStrategy) else bad
+    note(f"{name}: {jax.tree_util.keystr(path)} {way}: {bad!r}")
+    arguments = jax.tree_util.tree_map_with_path(
+        lambda p, a: bad if p == path else a, entry.arguments, is_leaf=lambda a: a is None
+    )
+    CALLS.append(name)
+    try:
+        result = called(entry, arguments)
+    except (ValueError, TypeError) as error:
+        assert names_it(str(error), entry), f"{type(error).__name__}: {str(error)[:300]}"
+        assert way not in LAYOUTS, f"refused for its layout: {error}"
+        return
+    assert not entry.costly, "was let through"
+    if way in LAYOUTS:
+        expected = called(entry, entry.arguments)
+        same = jax.tree.map(
+            lambda a, b: np.shape(a) == np.shape(b), *map(arrays, (result, expected))
+        )
+        assert all(jax.tree.leaves(same))
+
+
+def arrays(tree):
+    return [leaf for leaf in jax.tree.leaves(tree) if eqx.is_array_like(leaf)]
+
+
+@pytest.mark.filterwarnings("ignore:A JAX array is being set as static")  # and then refused
+@pytest.mark.parametrize("name", ENTRIES)
+def test_bad_arguments_are_named_or_harmless(name):
+    @settings(
+        max_examples=max(EXAMPLES // len(ENTRIES), 1),
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+    @given(data=st.data())
+    def run(data):
+        check(name, data)
+
+    run()
+    print(f"{len(CALLS)} calls of {len({*CALLS})} functions")
+
+
+def test_every_part_is_registered():
+    assert public_modules() == set(REGISTRY)
+
+
+@pytest.mark.parametrize("part", REGISTRY)
+def test_every_public_name_is_registered(part):
+    assert public_names(part) == {name.partition(".")[0] for name in REGISTRY[part]}
+
+
+@pytest.mark.parametrize("name", [name for name, entry in ENTRIES.items() if not entry.costly])
+def test_good_arguments_are_good(name):
+    called(ENTRIES[name], ENTRIES[name].arguments)
