@@ -1,10 +1,12 @@
-"""Arrays that a user hands over, made ours or refused by name."""
+"""Numbers and arrays that a user hands over, made ours or refused by name."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+_REAL = (jnp.floating, jnp.integer, jnp.bool_)
 
 
 def said(value: Any) -> str:
@@ -15,24 +17,55 @@ def said(value: Any) -> str:
     return repr(value)[:60] if plain else type(value).__name__
 
 
+def check_number(name: str, value: Any) -> None:
+    """Refuse what is no real number, or not finite."""
+    real = isinstance(value, int | float | np.integer | np.floating)
+    if not real or not np.isfinite(value):
+        raise TypeError(f"{name} is {said(value)}; expected a finite number.")
+
+
+def check_real(name: str, value: Any) -> None:
+    """Refuse what is no array of real numbers or booleans that JAX can take."""
+    known = isinstance(value, jax.Array | np.ndarray)
+    if not known or not any(jnp.issubdtype(value.dtype, kind) for kind in _REAL):
+        raise TypeError(f"{name} is {said(value)}; expected an array of real numbers.")
+    if isinstance(value, np.ndarray) and not value.dtype.isnative:
+        raise TypeError(f"{name} is {said(value)}; expected the byte order of this machine.")
+
+
 def as_array(name: str, value: Any) -> jax.Array:
-    """An argument as an array of real numbers or booleans, or a refusal that names it."""
+    """An argument as an array of real numbers or booleans of JAX."""
+    if not isinstance(value, jax.Array | np.ndarray):
+        try:
+            value = jnp.asarray(value)
+        except (TypeError, ValueError):
+            pass
+    check_real(name, value)
+    return jnp.asarray(value)
+
+
+def as_float(name: str, value: Any) -> jax.Array:
+    """The same of floating-point numbers: integers and booleans take JAX's default type."""
+    array = as_array(name, value)
+    floating = jnp.issubdtype(array.dtype, jnp.floating)
+    return array if floating else array.astype(jnp.result_type(float))
+
+
+def as_numbers(name: str, value: Any) -> np.ndarray:
+    """An argument as an array of NumPy's floating-point numbers."""
     try:
-        array = jnp.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} is {said(value)}; expected an array of numbers.") from error
-    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer, bool)):
-        raise ValueError(f"{name} has dtype {array.dtype}; expected real numbers.")
-    return array
+        array = np.asarray(value)
+        if array.dtype.kind != "c":
+            return array.astype(float)
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(f"{name} is {said(value)}; expected an array of real numbers.")
 
 
 def check_batch(batch: Any) -> None:
     """Refuse a batch whose `x` and `observed` are not sequences side by side."""
     for name in ("x", "observed"):
-        array = getattr(batch, name, None)
-        known = isinstance(array, jax.Array | np.ndarray)
-        if not known or array.dtype.kind not in "biufV" or not array.dtype.isnative:
-            raise TypeError(f"batch.{name} is {said(array)}; expected an array of numbers.")
+        check_real(f"batch.{name}", getattr(batch, name, None))
     shape, seen = batch.x.shape, batch.observed.shape
     if len(shape) < 2 or seen not in (shape, shape[:2]):
         raise ValueError(

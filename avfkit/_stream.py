@@ -12,6 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
+from ._arrays import check_real
 from ._distributions import AbstractDistribution, AbstractGaussian
 from ._model import AbstractModel
 from ._types import Carry, Observations, Observed, State
@@ -68,6 +69,7 @@ def one_observation(model: AbstractModel, x: Observations, observed: Observed) -
         ValueError: as for `OnlineFilter.step`.
     """
     x = x if isinstance(x, jax.Array) else np.asarray(x)
+    check_real("x", x)
     if x.shape != (model.obs_size,):
         raise ValueError(
             f"x has shape {x.shape}; expected ({model.obs_size},), one observation of a "

@@ -14,8 +14,7 @@ Free energies, reconstruction terms and KL divergences are in nats.
 
 from typing import Any, TypeAlias
 
-import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Shaped
+from jaxtyping import ArrayLike, Shaped
 
 State: TypeAlias = Any
 """What a model carries from step to step: a pytree that exists before the first observation."""
@@ -28,10 +27,3 @@ Observations: TypeAlias = Shaped[ArrayLike, "..."]
 
 Observed: TypeAlias = Shaped[ArrayLike, "..."] | None
 """Which steps `[time]` or entries `[time, obs]` were observed; `None` means all."""
-
-
-def as_float(array: ArrayLike) -> Array:
-    """An array of floating-point numbers: integers and booleans take JAX's default type."""
-    array = jnp.asarray(array)
-    floating = jnp.issubdtype(array.dtype, jnp.floating)
-    return array if floating else array.astype(jnp.result_type(float))

@@ -11,8 +11,8 @@ from avfkit._arrays import as_array, check_batch
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (None, "xs is None; expected an array of numbers."),
-        (np.array([1j]), "xs has dtype complex128; expected real numbers."),
+        (None, "xs is None; expected an array of real numbers."),
+        (np.array([1j]), "xs is complex128 of shape (1,); expected an array of real numbers."),
     ],
 )
 def test_what_is_no_array_of_numbers_is_refused(value, message):
@@ -27,11 +27,11 @@ X, SEEN = np.zeros((2, 3, 4)), np.ones((2, 3), bool)
 @pytest.mark.parametrize(
     ("x", "observed", "message"),
     [
-        (None, SEEN, "batch.x is None; expected an array of numbers."),
+        (None, SEEN, "batch.x is None; expected an array of real numbers."),
         (
             X,
             SEEN.astype(str),
-            "batch.observed is <U5 of shape (2, 3); expected an array of numbers.",
+            "batch.observed is <U5 of shape (2, 3); expected an array of real numbers.",
         ),
         (
             *(X, SEEN[:, :1]),

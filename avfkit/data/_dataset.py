@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Int
 
+from .._arrays import said
 from ._levels import Levels, check_units
 
 
@@ -221,9 +222,12 @@ def mask_of(sequence: np.ndarray, observed: np.ndarray | None) -> Bool[np.ndarra
 
 def _floats(sequence: object) -> np.ndarray:
     try:
-        return np.asarray(sequence, np.float32)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"the data holds a sequence that is {type(sequence).__name__}; expected sequences of "
-            "numbers [time, obs]."
-        ) from error
+        array = np.asarray(sequence)
+        if array.dtype.kind != "c":
+            return array.astype(np.float32, copy=False)
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(
+        f"the data holds a sequence that is {said(sequence)}; expected sequences of real numbers "
+        "[time, obs]."
+    )

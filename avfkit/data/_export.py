@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arrays import as_numbers, check_number
 from ._cache import written_whole
-from ._numbers import as_numbers, check_number
 
 _FULL_SCALE = 2**15
 _CENTISECONDS = 100  # GIF counts time in these

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from .._arrays import as_numbers, check_number
 from ._cache import written_whole
-from ._numbers import as_numbers, check_number
 from ._rolls import KEYS, LOWEST_NOTE
 
 _PARTIALS = ((1, 1.0), (2, 0.4), (3, 0.2), (4, 0.1))  # harmonic, amplitude

@@ -18,9 +18,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from .._arrays import as_numbers
 from ._dataset import Dataset, Splits
 from ._levels import Levels
-from ._numbers import as_numbers
 from ._recordings import Prepared, Recordings
 
 RATE = 16_000  # of all sets here, samples per second
@@ -91,7 +91,10 @@ def waveform(data: Dataset, frames: ArrayLike) -> Float[np.ndarray, " samples"]:
     if data.rate is None or data.shape is not None:
         raise ValueError(f"{data.name} is no sound: its rate is {data.rate}, shape {data.shape}.")
     levels = data.offset + data.scale * as_numbers("frames", frames).ravel()
-    return (levels / _FULL_SCALE).astype(np.float32)
+    sound = levels / _FULL_SCALE
+    if np.any(np.abs(sound) > np.finfo(np.float32).max):
+        raise ValueError(f"frames holds {np.nanmax(np.abs(frames)):g}; expected less than that.")
+    return sound.astype(np.float32)
 
 
 def speech_splits(

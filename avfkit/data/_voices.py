@@ -16,9 +16,9 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from .._arrays import check_number
 from .._checked import checked
 from ._dataset import Splits
-from ._numbers import check_number
 from ._recordings import Recordings
 from ._speech import RATE, Words, speech_splits
 

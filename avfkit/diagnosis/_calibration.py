@@ -20,7 +20,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, Num
 
 from .._arrays import as_array
-from .._checked import Size, checked
+from .._checked import Size, check_fields, checked
 from ._scores import crps, draws_and_truth
 
 
@@ -37,6 +37,9 @@ class Calibration(eqx.Module):
 
     pit: Float[Array, " cases *shape"]
     crps: Float[Array, " cases *shape"]
+
+    def __check_init__(self) -> None:
+        check_fields(self)
 
     @checked
     def counts(self, bins: Size = 10) -> Int[Array, " bins *shape"]:
@@ -65,6 +68,8 @@ class Calibration(eqx.Module):
             levels: probabilities from 0 to 1.
         """
         levels = as_array("levels", levels).astype(self.pit.dtype)
+        if levels.ndim != 1:
+            raise ValueError(f"levels has shape {levels.shape}; expected a vector.")
         known = jnp.ravel(~jnp.isnan(self.pit))
         far = jnp.ravel(jnp.abs(2.0 * self.pit - 1.0))
         return jnp.mean((far <= levels[:, None]), axis=1, where=known, dtype=levels.dtype)

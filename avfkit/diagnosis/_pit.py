@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Key
 from .._checked import checked
 from .._discretised import DiscretisedGaussian
 from .._distributions import AbstractDistribution, AbstractGaussian, Bernoulli
+from ._scores import check_beside
 
 
 @checked
@@ -41,6 +42,7 @@ def pit(
 
     Reference: Dawid (1984); Czado, Gneiting and Held (2009), Eq. 2, for counts.
     """
+    check_beside("value", value, distribution.mean)
     below, at_most = _jump(distribution, value)
     if isinstance(distribution, AbstractGaussian):
         place = at_most

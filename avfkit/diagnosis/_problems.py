@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
+from .._arrays import check_number
 from .._checked import checked
 from .._sample import sample
 from ..models import LDS
@@ -66,6 +67,8 @@ def linear_gaussian_problems(
     Raises:
         ValueError: an SNR is not positive, or `missing` is not a probability below 1.
     """
+    for number, snr in enumerate(snrs):
+        check_number(f"snrs[{number}]", snr)
     if not all(snr > 0.0 for snr in snrs):
         raise ValueError(f"snrs holds {min(snrs):g}; expected positive numbers.")
     if not 0.0 <= missing < 1.0:

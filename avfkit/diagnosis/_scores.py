@@ -11,12 +11,13 @@ Reference: Gneiting and Raftery (2007), Eq. 20 and 21.
 import math
 
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.stats import norm
 from jaxtyping import Array, ArrayLike, Float, Num
 
+from .._arrays import as_float
 from .._checked import checked
 from .._distributions import AbstractGaussian
-from .._types import as_float
 
 
 @checked
@@ -50,7 +51,7 @@ def crps(
 
 def draws_and_truth(samples: ArrayLike, truth: ArrayLike) -> tuple[Array, Array]:
     """Both as floating-point arrays of one type, after checking that they fit."""
-    samples, truth = as_float(samples), as_float(truth)
+    samples, truth = as_float("samples", samples), as_float("truth", truth)
     if samples.ndim == 0 or samples.shape[1:] != truth.shape:
         raise ValueError(
             f"samples has shape {samples.shape}; expected [samples, ...] with the shape of truth, "
@@ -59,6 +60,16 @@ def draws_and_truth(samples: ArrayLike, truth: ArrayLike) -> tuple[Array, Array]
     if len(samples) < 2:
         raise ValueError(f"samples holds {len(samples)} draws; expected at least 2.")
     return samples, truth.astype(samples.dtype)
+
+
+def check_beside(name: str, value: Array, mean: Array) -> None:
+    """Refuse values that cannot stand beside the means of what is believed of them."""
+    try:
+        np.broadcast_shapes(value.shape, mean.shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} has shape {value.shape}; expected {mean.shape}, as the distribution."
+        ) from None
 
 
 @checked
@@ -80,6 +91,7 @@ def gaussian_crps(
 
     Reference: Gneiting and Raftery (2007), the display after Eq. 21.
     """
+    check_beside("truth", truth, gaussian.mean)
     deviation = jnp.sqrt(gaussian.variance)
     shift = (truth - gaussian.mean) / deviation
     inside = shift * (2.0 * norm.cdf(shift) - 1.0) + 2.0 * norm.pdf(shift)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
+from .._arrays import as_array
 from .._checked import AtLeastTwo, Size, checked
 from .._distributions import AbstractDistribution
 from .._inference import AbstractInference, AbstractStepwise, stepwise
@@ -74,6 +75,7 @@ def simulated_calibration(
             f"quantity needs a method that draws a joint path; {type(inference).__name__} draws "
             "from each step's belief on its own. Use a smoother, or no quantity."
         )
+    observed = None if observed is None else as_array("observed", observed)
     sizes = (length, num_problems, num_samples)
     return _simulated((model, inference), sizes, observed, quantity or _itself, key=key)
 

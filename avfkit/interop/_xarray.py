@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._arrays import as_numbers, check_real
 from .._trace import Trace
 from .._types import Observations, Observed
 
@@ -52,6 +53,7 @@ def to_xarray(
         message = "to_xarray() needs xarray: pip install 'avfkit[interop]'."
         raise ImportError(message) from error
     zs = draws.z if isinstance(draws, Trace) else draws
+    check_real("draws", zs)
     if np.ndim(zs) not in (2, 3, 4):
         raise ValueError(
             f"draws has shape {np.shape(zs)}; expected [time, latent], [draw, time, latent] or "
@@ -99,7 +101,7 @@ def _leading(variables: dict[str, Array], zs: Array) -> dict[str, tuple]:
 
 
 def _shown(xs: Observations, observed: Observed, length: int) -> np.ndarray:
-    xs = np.asarray(xs)
+    xs = as_numbers("xs", xs)
     if xs.ndim != 2 or len(xs) != length:
         raise ValueError(f"xs has shape {xs.shape}; expected [{length}, obs], to match draws.")
     seen = np.ones(xs.shape, bool) if observed is None else np.asarray(observed)
@@ -108,4 +110,6 @@ def _shown(xs: Observations, observed: Observed, length: int) -> np.ndarray:
             f"observed has shape {seen.shape}; expected {xs.shape[:1]} (steps) or {xs.shape} "
             "(entries), to match xs."
         )
+    if seen.dtype != bool:
+        raise ValueError(f"observed has dtype {seen.dtype}; expected bool.")
     return np.where(seen if seen.ndim == 2 else seen[:, None], xs, np.nan)

@@ -8,9 +8,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
+from .._arrays import as_float
 from .._distributions import AbstractDistribution, AbstractGaussian, FullGaussian
 from .._model import AbstractLatentLDS
-from .._types import as_float
 from ..kalman import Chain
 from ..nn import AbstractDynamics, FreeDynamics, LinearGaussian
 
@@ -62,7 +62,7 @@ class LDS(AbstractLatentLDS):
         Raises:
             ValueError: a shape does not match, or a covariance is not positive definite.
         """
-        m1, A, b = as_float(m1), as_float(A), as_float(b)
+        m1, A, b = as_float("m1", m1), as_float("A", A), as_float("b", b)
         if m1.ndim != 1:
             raise ValueError(f"m1 has shape {m1.shape}; expected [latent].")
         _check_sizes(m1.shape[0], A, b, emission)
@@ -132,7 +132,7 @@ def _check_sizes(size: int, dynamics: Array, bias: Array, emission: Callable) ->
 
 
 def _cholesky(name: str, covariance: ArrayLike, size: int) -> Float[Array, "latent latent"]:
-    covariance = as_float(covariance)
+    covariance = as_float(name, covariance)
     if covariance.shape != (size, size):
         expected = (size, size)
         raise ValueError(f"{name} has shape {covariance.shape}; expected {expected} to match m1.")

@@ -10,9 +10,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Key
 
+from .._arrays import as_float
 from .._checked import Count, Size, check_fields, checked
 from .._distributions import AbstractDistribution, DiagonalGaussian
-from .._types import as_float
 from ._affine import affine_of_parts
 
 Output = TypeVar("Output", bound=AbstractDistribution)
@@ -93,7 +93,7 @@ class LinearGaussian(eqx.Module):
         Raises:
             ValueError: a shape does not match, or a variance is not positive.
         """
-        matrix, bias, variance = as_float(C), as_float(d), as_float(r)
+        matrix, bias, variance = as_float("C", C), as_float("d", d), as_float("r", r)
         if matrix.ndim != 2:
             raise ValueError(f"C has shape {matrix.shape}; expected [obs, latent].")
         for name, array in [("d", bias), ("r", variance)]:

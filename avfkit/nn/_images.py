@@ -107,7 +107,7 @@ class ImageDecoder(eqx.Module):
     def __init__(
         self,
         size: int,
-        code_size: int,
+        code_size: Size,
         *,
         out_channels: Size,
         backbone: str = "dcgan",
