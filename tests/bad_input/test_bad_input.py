@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
-from bad_input.registry import ENTRIES, REGISTRY, public_modules, public_names
+from bad_input.registry import ENTRIES, REGISTRY, Entry, public_modules, public_names
 from bad_input.ways import LAYOUTS, is_number, ways
 
 EXAMPLES = int(os.environ.get("AVFKIT_EXAMPLES", "300"))
@@ -52,8 +52,7 @@ def names_it(message, entry):
     return named and re.search(r"expect|must|accepts|needs|want", message) is not None
 
 
-def check(name, data):
-    entry = ENTRIES[name]
+def check(name, entry, data):
     path, leaf = data.draw(st.sampled_from(places(entry)), label="place")
     found = ways(leaf, entry.costly)
     way = data.draw(st.sampled_from(sorted(found)), label="way")
@@ -83,11 +82,11 @@ def arrays(tree):
     return [leaf for leaf in jax.tree.leaves(tree) if eqx.is_array_like(leaf)]
 
 
-@pytest.mark.filterwarnings("ignore:A JAX array is being set as static")  # and then refused
-@pytest.mark.parametrize("name", ENTRIES)
-def test_bad_arguments_are_named_or_harmless(name):
+def spoil(name, entry, examples):
+    """Call it with so many bad arguments, if there are so many."""
+
     @settings(
-        max_examples=max(EXAMPLES // len(ENTRIES), 1),
+        max_examples=examples,
         deadline=None,
         database=None,
         derandomize=True,
@@ -96,10 +95,29 @@ def test_bad_arguments_are_named_or_harmless(name):
     )
     @given(data=st.data())
     def run(data):
-        check(name, data)
+        check(name, entry, data)
 
     run()
+
+
+@pytest.mark.filterwarnings("ignore:A JAX array is being set as static")  # and then refused
+@pytest.mark.parametrize("name", ENTRIES)
+def test_bad_arguments_are_named_or_harmless(name):
+    spoil(name, ENTRIES[name], max(EXAMPLES // len(ENTRIES), 1))
     print(f"{len(CALLS)} calls of {len({*CALLS})} functions")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry(np.zeros, {"shape": 2}, traced=False),  # "negative dimensions are not allowed"
+        Entry(lambda xs: xs.sum(), {"xs": np.ones(2)}),  # AttributeError
+        Entry(lambda size: None, {"size": 2}, traced=False, costly=True),  # refuses nothing
+    ],
+)
+def test_what_is_neither_named_nor_harmless_is_seen(entry):
+    with pytest.raises((AssertionError, AttributeError)):
+        spoil("toy", entry, 30)
 
 
 def test_every_part_is_registered():
