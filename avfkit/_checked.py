@@ -155,7 +155,7 @@ def _expected(value: Any, kinds: tuple[Any, ...]) -> str:
 
 def _word(kind: Any) -> str:
     if not _is_array(kind):
-        return _WORDS.get(kind, kind.__name__)
+        return _WORDS.get(kind) or kind.__name__
     if kind.dtype is Key:
         return "a typed key, jr.key(seed)"
     array = "Array" if kind.array_type is jax.Array else "np.ndarray"
