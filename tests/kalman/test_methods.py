@@ -359,6 +359,12 @@ def test_the_automatic_choice_can_be_overridden_and_is_checked():
 def test_lengths_that_differ_are_named():
     with pytest.raises(ValueError) as error:
         kalman.filter(random_chain(0, 2, 5), random_potentials(0, 2, 6))
+    assert str(error.value) == (
+        "potentials.precision is float64 of shape (6, 2, 2); expected Float[Array, 'time latent "
+        "latent']: the size of dimension time is 6 which does not equal the existing value of 5."
+    )
+    with pytest.raises(ValueError) as error:
+        kalman.unrolled(random_chain(0, 2, 5), 6)
     assert str(error.value) == "chain has 5 steps; expected 6, as potentials."
 
 
