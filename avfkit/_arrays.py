@@ -20,7 +20,7 @@ def said(value: Any) -> str:
 def check_number(name: str, value: Any) -> None:
     """Refuse what is no real number, or not finite."""
     real = isinstance(value, int | float | np.integer | np.floating)
-    if not real or not np.isfinite(value):
+    if not real or not (isinstance(value, int) or np.isfinite(value)):
         raise TypeError(f"{name} is {said(value)}; expected a finite number.")
 
 

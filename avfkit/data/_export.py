@@ -68,6 +68,8 @@ def to_gif(path: str | Path, film: ArrayLike, fps: int | float) -> None:
     _check_finite("film", film)
     if not 0 < fps <= 50:
         raise ValueError(f"fps is {fps}, expected more than 0 and at most 50.")
+    if _CENTISECONDS / fps >= 2**16:  # what the format has room for
+        raise ValueError(f"fps is {fps}, expected frames of less than 655 seconds.")
     levels = np.round(np.clip(film, 0, 1) * 255).astype(np.uint8)
     first, *others = (Image.fromarray(frame) for frame in levels)
     duration = round(_CENTISECONDS / fps) * 1000 // _CENTISECONDS

@@ -87,7 +87,7 @@ def check_units(offset: int | float, scale: int | float) -> None:
         raise TypeError(f"scale is {scale!r}, expected a positive finite number.")
     if isinstance(offset, str | complex) or np.ndim(offset) or offset is None:
         raise TypeError(f"offset is {offset!r}, expected a finite number.")
-    if not (np.isfinite(scale) and scale > 0):
+    if not ((isinstance(scale, int) or np.isfinite(scale)) and scale > 0):
         raise ValueError(f"scale is {scale}, expected a positive finite number.")
-    if not np.isfinite(offset):
+    if not (isinstance(offset, int) or np.isfinite(offset)):
         raise ValueError(f"offset is {offset}, expected a finite number.")
