@@ -98,6 +98,7 @@ KALMAN = {
     "filter": Entry(kalman.filter, {"chain": CHAIN, "potentials": POTENTIALS}),
     "smoother": Entry(kalman.smoother, {"chain": CHAIN, "potentials": POTENTIALS}),
     "log_normaliser": Entry(kalman.log_normaliser, {"chain": PATH, "potentials": POTENTIALS}),
+    "posterior": Entry(kalman.posterior, {"chain": CHAIN, "potentials": POTENTIALS}),
     "conditionals": Entry(kalman.conditionals, {"chain": CHAIN, "potentials": POTENTIALS}),
     "marginals": Entry(kalman.marginals, {"path": PATH}),
     "sample": Entry(kalman.sample, {"path": PATH, "key": KEY}),
@@ -128,7 +129,9 @@ KALMAN = {
         ("Chain", "Conditionals", "Potentials", "Element"),
         "a record of arrays; the functions that take it check it",
     ),
-    **dict.fromkeys(("Filtered", "Smoothed", "Marginals"), "a record that functions return"),
+    **dict.fromkeys(
+        ("Filtered", "Posterior", "Smoothed", "Marginals"), "a record that functions return"
+    ),
     "Markov": "a type alias",
 }
 
