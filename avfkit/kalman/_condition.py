@@ -35,7 +35,7 @@ def update(
 
 
 @jax.custom_jvp
-def _update(mean: Array, cov: Array, precision: Array, linear: Array) -> tuple[Array, ...]:
+def _update(mean: Array, cov: Array, precision: Array, linear: Array) -> tuple[Array, Array, Array]:
     eye = jnp.eye(len(mean), dtype=mean.dtype)
     scale = cholesky(cov, least=0.0)
     factor = cholesky(eye + scale.T @ precision @ scale, least=1.0)
@@ -52,7 +52,7 @@ def _update(mean: Array, cov: Array, precision: Array, linear: Array) -> tuple[A
 
 
 @_update.defjvp
-def _update_jvp(primals: tuple, tangents: tuple) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+def _update_jvp(primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
     """Without the factor of P, which has no derivative where P is singular.
 
     With M = I - P'J and u = h - J m',
