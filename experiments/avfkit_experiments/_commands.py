@@ -11,6 +11,7 @@ import click
 
 from avfkit import train as training
 
+from ._cluster import is_first, join
 from ._inference import INFERENCES, parameter_counts
 from ._keys import key_of
 from ._preset import Preset
@@ -65,6 +66,7 @@ def presets(known: Mapping[str, Preset] | None, names: tuple[str, ...]) -> None:
 @click.option("--out", type=_FOLDER, help="Folder of the run [default: runs/PRESET/...].")
 @click.option("--progress/--no-progress", default=True, help="Draw a bar on standard error.")
 @click.option("--quiet", is_flag=True, help="Print nothing at all.")
+@click.option("--processes", help="One of several: auto (Slurm, MPI, ...), or I/N@HOST:PORT.")
 @click.pass_obj
 def train_command(
     known: Mapping[str, Preset] | None, preset: str, progress: bool, quiet: bool, **options: Any
@@ -72,18 +74,22 @@ def train_command(
     """Train PRESET, score the whole test set and write result.json.
 
     The same command run again goes on where it was interrupted. The folder also gets the weights
-    (weights.avfkit), the metrics and the checkpoint of the run.
+    (weights.avfkit), the metrics and the checkpoint of the run. Batches are divided among all
+    devices, of every process if there are several; only the first process writes.
     """
     found = _find(preset, PRESETS if known is None else known)
     data, out, mask = options.pop("data"), options.pop("out"), options.pop("mask")
+    processes = options.pop("processes")
     if mask is not None:
         options["settings"] += (f"mask={mask:g}",)
     with _errors():
+        if processes:
+            join(processes)
         choice = Choice(**options)
         out = out or _folder(choice.of(found), found.latent, mask)
         shown = training.TqdmProgress() if progress and not quiet else training.NoProgress()
         outcome = train(found, choice, folder=out, data=data, progress=shown)
-    if not quiet:
+    if not quiet and is_first():
         click.echo(_summary(outcome, out))
 
 

@@ -11,6 +11,7 @@ from avfkit import train as training
 from avfkit.data import Splits
 
 from ._clock import Clock
+from ._cluster import is_first
 from ._crops import crops
 from ._keys import key_of
 from ._loss import learner, trained
@@ -45,7 +46,8 @@ def run(
     """Trains, stops early by the validation part, scores the whole test part, writes the result.
 
     The folder gets `checkpoint.avfkit` and `metrics.jsonl` as the run goes on, and at the end
-    `weights.avfkit` and `result.json`. The same call made again resumes, and ends the same.
+    `weights.avfkit` and `result.json`. The same call made again resumes, and ends the same. Of
+    several processes, which all make this call, only the first writes.
 
     Args:
         tree: (model, inference), untrained.
@@ -72,7 +74,7 @@ def run(
     clock = Clock()
     fit = _fit(tree, splits, recipe, identity, clock, folder=folder, progress=progress)
     best = trained(fit.tree)
-    training.save(folder / "weights.avfkit", best, hyperparameters=known)
+    _keep(folder / "weights.avfkit", best, known)
     began = time.perf_counter()
     result = {"name": name, **known, **_test(best, splits, recipe, baselines or {}, measure)}
     seconds = {"training": fit.history[-1]["seconds"], "evaluation": time.perf_counter() - began}
@@ -80,6 +82,11 @@ def run(
     result["provenance"] = provenance(command, seed, seconds) | {"data": facts}
     write_json(folder / "result.json", result)
     return Outcome(result, best)
+
+
+def _keep(path: Path, tree: tuple, known: Mapping[str, Any]) -> None:
+    if is_first():
+        training.save(path, tree, hyperparameters=known)
 
 
 def _fit(
