@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from ._cluster import is_first
 from ._crops import crops
 from ._keys import key_of
 from ._loss import learner, trained
+from ._precision import products
 from ._preset import Baseline, Measure
 from ._provenance import checksum, commit, provenance, write_json
 from ._recipe import Recipe
@@ -97,30 +97,35 @@ def _fit(
     clock: Clock,
     **options: Any,
 ) -> training.Fit:
-    # By constant rates the first steps do not know how many will follow.
-    settings = {k: v for k, v in asdict(recipe).items() if recipe.cosine or k != "steps"}
     carried, loss = learner(tree, recipe, identity["paths"])
 
     def validate(current: Any) -> tuple[float, dict[str, Any]]:
         options = {"key": key_of("validation"), "batch_size": recipe.score_batch}
-        found = score(trained(current), splits.valid, **options)
+        with products("default"):
+            found = score(trained(current), splits.valid, **options)
         return found.all_steps, diagnosis(found)
 
-    return training.fit(
-        carried,
-        loss,
-        crops(splits.train, recipe, identity["seed"]),
-        optimizer=recipe.optimizer(),
-        num_steps=recipe.steps,
-        key=key_of("training", identity["seed"]),
-        hyperparameters={**identity, "recipe": settings},
-        validate=clock.around(validate),
-        validate_every=recipe.validate_every,
-        patience=recipe.patience or None,
-        checkpoint_every=recipe.validate_every,
-        log_every=min(20, recipe.validate_every),
-        **options,
-    )
+    with products(recipe.precision, tree[0]):
+        return training.fit(
+            carried,
+            loss,
+            crops(splits.train, recipe, identity["seed"]),
+            optimizer=recipe.optimizer(),
+            num_steps=recipe.steps,
+            key=key_of("training", identity["seed"]),
+            hyperparameters={**identity, "recipe": _settings(recipe)},
+            validate=clock.around(validate),
+            validate_every=recipe.validate_every,
+            patience=recipe.patience or None,
+            checkpoint_every=recipe.validate_every,
+            log_every=min(20, recipe.validate_every),
+            **options,
+        )
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    # By constant rates the first steps do not know how many will follow.
+    return {k: v for k, v in recipe.record().items() if recipe.cosine or k != "steps"}
 
 
 def _test(
@@ -146,7 +151,7 @@ def _test(
 
 def _training(fitted: training.Fit, recipe: Recipe, clock: Clock) -> dict[str, Any]:
     return {
-        "recipe": asdict(recipe),
+        "recipe": recipe.record(),
         "steps_done": fitted.step,
         "compile_seconds": round(fitted.compile_seconds, 2),
         "processor_seconds_per_step": clock.seconds_per_step(recipe.validate_every),
