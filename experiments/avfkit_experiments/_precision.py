@@ -16,21 +16,21 @@ PRECISIONS: dict[str, Any] = {
 def products(precision: str, model: avfkit.AbstractModel | None = None) -> AbstractContextManager:
     """Inside, what JAX compiles multiplies matrices so; weights and everything else stay float32.
 
-    On a CPU "bfloat16" changes nothing, since XLA leaves out a rounding that saves no time, unless
-    XLA_FLAGS has `--xla_allow_excess_precision=false`: then it rounds as a GPU does.
-
     Args:
         precision: one of `PRECISIONS`; "default" is JAX's, and depends on the device.
-        model: what is trained, if there may be a reason to refuse.
+        model: what is trained, to refuse what would do it harm or nothing.
 
     Raises:
-        ValueError: a precision that the model or the device has no use for.
+        ValueError: a model or a device that has no use for products of fewer digits. XLA multiplies
+            in float32 on a CPU whatever it is told.
     """
-    if precision not in ("default", "float32") and isinstance(model, avfkit.AbstractLatentLDS):
-        raise ValueError(
-            f"precision is {precision!r}; expected default or float32: the messages of a latent "
-            "chain are matrix products too, and need every digit."
-        )
-    if precision == "tf32" and jax.default_backend() == "cpu":
-        raise ValueError("precision is 'tf32'; expected another one: a CPU has no such products.")
+    if model is not None and precision not in ("default", "float32"):
+        found = f"precision is {precision!r}; expected default or float32:"
+        if isinstance(model, avfkit.AbstractLatentLDS):
+            raise ValueError(
+                f"{found} the messages of a latent chain are matrix products too, and need every "
+                "digit."
+            )
+        if jax.default_backend() == "cpu":
+            raise ValueError(f"{found} on a CPU there is no other product.")
     return jax.default_matmul_precision(PRECISIONS[precision])

@@ -43,7 +43,8 @@ class Recipe:
         context: first steps of a crop that are conditioned on and not scored in training.
         precision: of the matrix products of a training step: "float32", "tf32", "bfloat16" (their
             factors are rounded to it, their sums are not), or "default": what JAX takes, float32 on
-            a CPU and tf32 on a recent GPU. Weights, optimizer, validation and test are as ever.
+            a CPU, which has no other, and tf32 on a recent GPU. Weights, optimizer, validation and
+            test are as ever.
         validate_every: steps between validations.
         patience: stop after this many validations in a row without a better one; 0 for never.
         score_batch: sequences side by side in validation and test.
