@@ -173,7 +173,7 @@ def _storage(store: str) -> Any:
 
 def _optuna() -> Any:
     try:
-        import optuna
+        import optuna  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(
             "avfkit sweep needs optuna, which is not installed: run `pip install 'avfkit[sweep]'`."
