@@ -13,10 +13,11 @@ export JUPYTER_PREFER_ENV_PATH := 1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help book test lab lock format clean lint types stripped unit notebooks equations browser
+.PHONY: benchmarks benchmarks-gpu
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' \
-		| awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' \
+		| awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 book: $(STAMP)  ## build the book, warnings as errors
 	$(BIN)/jupyter-book build book/ -n -W --keep-going
@@ -56,6 +57,19 @@ format: $(STAMP)  ## rewrite the code and strip the notebooks
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/nbstripout book/*.ipynb
+
+benchmarks: $(STAMP)  ## a short set of benchmarks on this machine, minutes
+	$(BIN)/python benchmarks/run.py short
+
+# Installs JAX's CUDA plugin where there is a GPU; CUDA=cuda13 takes another one.
+CUDA ?= cuda12
+benchmarks-gpu:  ## what needs a CUDA device
+	@nvidia-smi --list-gpus >/dev/null 2>&1 || { \
+		echo "make benchmarks-gpu needs an NVIDIA GPU and its driver: nvidia-smi lists none." >&2; \
+		exit 1; }
+	$(MAKE) $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt 'jax[$(CUDA)]'
+	$(BIN)/python benchmarks/run.py gpu
 
 # UPGRADE=--upgrade moves every pin to the newest version that pyproject.toml allows.
 lock:  ## write constraints.txt for every supported Python

@@ -7,13 +7,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(os.environ.get("AVFKIT_BENCHMARKS", Path(__file__).parent / "results"))
 
 
 def interleaved(
@@ -51,6 +52,12 @@ def summary(times: list[float], digits: int = 1) -> dict[str, float]:
     }
 
 
+def spread(values: list[float]) -> dict[str, float]:
+    """Median and range of anything."""
+    found = {"median": statistics.median(values), "min": min(values), "max": max(values)}
+    return {name: round(value, 3) for name, value in found.items()}
+
+
 def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
     """How many times longer `slow` takes than `fast`, turn by turn: median and range."""
     each = [a / b for a, b in zip(slow, fast, strict=True)]
@@ -62,7 +69,7 @@ def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
 
 
 def provenance(*packages: str) -> dict[str, Any]:
-    """What was measured on: versions, processor, load before the run."""
+    """What was measured on, and when: versions, processor, load before the run, date."""
     names = ("avfkit", "jax", "jaxlib", "equinox", *packages)
     return {
         "versions": {name: version(name) for name in names},
@@ -73,6 +80,7 @@ def provenance(*packages: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "load_before": round(os.getloadavg()[0], 1),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "date": datetime.now(UTC).date().isoformat(),
     }
 
 
@@ -92,8 +100,8 @@ def processor() -> str:
 
 
 def write(name: str, result: dict[str, Any]) -> None:
-    """Print a result and keep it under `benchmarks/results`."""
+    """Print a result and keep it: in `benchmarks/results`, or where AVFKIT_BENCHMARKS says."""
     text = json.dumps(result, indent=2)
-    RESULTS.mkdir(exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.json").write_text(text + "\n")
     print(text)

@@ -9,7 +9,8 @@ VRNN with AVF, K = 1, a batch of 4, float32, LSTM 200. The number is what XLA al
 gradient of a batch besides its inputs and outputs (`temp_size_in_bytes`): exact, the same on every
 run of the same versions, and known without running anything. For T = 2,000 the gradient
 is also run, in a process of its own, and it is given how far that raises the peak of the process's
-memory above what compiling had reached (0 if it stays below).
+memory above what compiling had reached (0 if it stays below). Before anything is measured the two
+must give the same gradients.
 
 Writes `benchmarks/results/memory.json`.
 """
@@ -60,6 +61,22 @@ def temporary(rematerialised: bool, length: int) -> float:
     return round(compiled.compiled.memory_analysis().temp_size_in_bytes / MEBI, 1)
 
 
+def agree(length: int) -> float:
+    """The largest relative difference of the two gradients.
+
+    Raises:
+        AssertionError: it is not one of rounding.
+    """
+    found = []
+    for rematerialised in (False, True):
+        compiled, arguments = gradient(rematerialised, length)
+        xs = jr.bernoulli(jr.key(1), 0.05, arguments[1].shape).astype(arguments[1].dtype)
+        found.append(jax.tree.leaves(compiled(arguments[0], xs, arguments[2])))
+    gaps = [jnp.abs(a - b).max() / (jnp.abs(a).max() + 1e-9) for a, b in zip(*found, strict=True)]
+    assert max(gaps) < 1e-3, gaps
+    return float(f"{float(max(gaps)):.1e}")
+
+
 def peak(rematerialised: bool, length: int) -> float:
     """Growth of the peak resident memory of a fresh process by one gradient, in MiB."""
     command = [sys.executable, __file__, "--peak", str(length), str(int(rematerialised))]
@@ -83,19 +100,21 @@ def exponent(curve: dict[int, float], first: int, last: int) -> float:
 def main() -> None:
     """Measure both curves and write them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, help="steps")
     parser.add_argument("--peak", type=int, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peak:
         return report_peak(arguments.peak[0], bool(arguments.peak[1]))
     result: dict[str, Any] = {"claim": {"exponent_below": 1}, "batch": BATCH, "hidden": HIDDEN}
-    result |= {"provenance": provenance()}
+    first, last = min(arguments.lengths), max(arguments.lengths)
+    result |= {"provenance": provenance(), "relative_difference": agree(first)}
     for name, rematerialised in (("plain", False), ("rematerialised", True)):
-        curve = {length: temporary(rematerialised, length) for length in LENGTHS}
+        curve = {length: temporary(rematerialised, length) for length in arguments.lengths}
         print(name, json.dumps(curve), flush=True)
         result[name] = {
             "temporary_mib": curve,
-            "exponent_125_to_2000": exponent(curve, 125, 2000),
-            "peak_growth_mib_2000": peak(rematerialised, 2000),
+            f"exponent_{first}_to_{last}": exponent(curve, first, last),
+            f"peak_growth_mib_{last}": peak(rematerialised, last),
         }
     return write("memory", result)
 

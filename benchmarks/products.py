@@ -21,11 +21,18 @@ os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"  # read when JAX 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import jax.random as jr  # noqa: E402
+import numpy as np  # noqa: E402
 from measure import interleaved, provenance, write  # noqa: E402
 
 SHAPES = [(3072, 400), (2048, 1024), (400, 1024)]  # of the update network, [outputs, inputs]
 SIZE = sum(a * b for a, b in SHAPES)
 BATCH, REPEATS = 16, 40
+
+
+def check(weights: list, rows: list) -> None:
+    """Whoever comes second, the product is the same."""
+    for w, x in zip(weights, rows, strict=True):
+        np.testing.assert_allclose(x @ w.T, (w @ x.T).T, rtol=1e-3, atol=1e-3)
 
 
 def in_turn(product: Callable, weights: list, inputs: list) -> Callable[[], None]:
@@ -58,6 +65,7 @@ def main() -> None:
     weights = [jr.normal(jr.key(2), shape) for shape in SHAPES]
     rows = [jr.normal(jr.key(1), (BATCH, shape[1])) for shape in SHAPES]
     columns = [x.T + 0.0 for x in rows]
+    check(weights, rows)
     few, many = 2e-6 * SIZE * BATCH * REPEATS, 2e-6 * SIZE
     competitors = {
         "16 rows, weights second": (in_turn(lambda w, x: x @ w.T, weights, rows), few),

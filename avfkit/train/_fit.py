@@ -10,9 +10,11 @@ import numpy as np
 import optax
 from jaxtyping import Array, Key, PyTree
 
+from avfkit.train._checkpoint import as_json
 from avfkit.train._folder import Folder
 from avfkit.train._mesh import all_devices
 from avfkit.train._metrics import Metrics
+from avfkit.train._processes import here, is_first, shared_by
 from avfkit.train._progress import AbstractProgress, NoProgress, Record
 from avfkit.train._run import Plan, Run
 from avfkit.train._step import Best, Loss, State, initial_best, initial_state, make_step
@@ -26,7 +28,8 @@ class Fit(eqx.Module):
         last: the tree after the last step.
         step: the number of steps done; less than `num_steps` after an early stop.
         best_score: the score of the best validation; infinite if there was none.
-        history: all records, as in `metrics.jsonl`: dicts of `kind` ("train" or "validation"),
+        history: all records, as in `metrics.jsonl` (of several processes, those but the first have
+            the records of this call only): dicts of `kind` ("train" or "validation"),
             `step` (steps done), `seconds` (training time so far) and what was logged: numbers,
             vectors as lists, words; `None` stands for a number that is not finite. Training
             records hold `loss`, its metrics, `gradient_norm` and, as `gradient_norm[0]` or
@@ -68,6 +71,12 @@ def fit(
     it. With a folder the run keeps metrics and checkpoints there, and resumes from them: the same
     call, made again after an interruption, ends with the same bits as an uninterrupted run.
 
+    In several processes (call `jax.distributed.initialize` first) all make the same call, with
+    the whole of every batch, and a batch is divided among the devices of all. Only process 0 reads
+    and writes the folder and shows progress; each gets the same trees, on its own first device, and
+    validates by itself, but the score of process 0 counts. A folder may be resumed on another
+    number of devices, then equal up to rounding.
+
     Args:
         tree: what to train, usually (model, inference). Its arrays are copied, never consumed.
         loss: `loss(tree, batch, *, key, step)` -> (scalar, dict of scalars and vectors to log). See
@@ -99,7 +108,8 @@ def fit(
         The trees and the history of the run.
 
     Raises:
-        ValueError: if an argument is out of range, or `loss` returns no scalar.
+        ValueError: if an argument is out of range, `loss` returns no scalar, or processes differ in
+            what they ask for or in their first batch.
         CheckpointError: if the folder belongs to another run or is in use by one, or its checkpoint
             is damaged.
         FloatingPointError: if a loss, an update or a score is not finite; the message names the
@@ -107,20 +117,32 @@ def fit(
             were not finite there. The checkpoint in the folder is then the last good one.
         OSError: if the folder cannot be written, or the disk is full. What is in the folder is then
             as good as before.
+        RuntimeError: in the other processes, if the folder stops process 0.
+
+    Warns:
+        UserWarning: if the devices cannot share a batch evenly; each then computes all of it.
     """
     began = time.perf_counter()
     plan = Plan(
         data, key, num_steps, log_every, checkpoint_every, validate_every, validate, patience
     )
     state, best = initial_state(tree, optimizer), initial_best(tree, validates=validate is not None)
-    with Folder(folder, hyperparameters or {}, plan.identity(tree)) as home:
-        state, best = home.resume((state, best))
-        plan.check_start(int(state.step), folder)
-        metrics = Metrics(home.metrics, int(state.step))
-        with progress.open(int(state.step), num_steps) as report:
+    identity, facts = plan.identity(tree), as_json("hyperparameters", hyperparameters or {})
+    plan.check_processes({**identity, "hyperparameters": facts})
+    with Folder(folder if is_first() else None, facts, identity) as home:
+        state, best, metrics = shared_by(lambda: _started(home, plan, (state, best), folder))
+        with (progress if is_first() else NoProgress()).open(int(state.step), num_steps) as report:
             run = Run(plan, make_step(loss, optimizer, all_devices()), home, metrics, report)
             state, best, compile_seconds = run.to_the_end(state, best)
-    return _fit(state, best, metrics.records, time.perf_counter() - began, compile_seconds)
+    return _fit(here(state), best, metrics.records, time.perf_counter() - began, compile_seconds)
+
+
+def _started(
+    home: Folder, plan: Plan, carry: tuple[State, Best], folder: object
+) -> tuple[State, Best, Metrics]:
+    state, best = home.resume(carry)
+    plan.check_start(int(state.step), folder)
+    return state, best, Metrics(home.metrics, int(state.step))
 
 
 def _fit(

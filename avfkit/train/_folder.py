@@ -13,7 +13,7 @@ from avfkit.train._lock import lock
 class Folder:
     """Where a run lives; with `path=None` it lives nowhere, and nothing is read or written.
 
-    Use it in a `with` statement: inside, no other process may use the folder.
+    Use it in a `with` statement, whose end lets go of the folder.
 
     Attributes:
         metrics: the file of the metrics, or `None`.
@@ -37,8 +37,7 @@ class Folder:
         self.metrics = None if self._path is None else self._path / "metrics.jsonl"
 
     def __enter__(self) -> "Folder":
-        """Locks the folder; a `CheckpointError` if another run holds it."""
-        self._lock = None if self._path is None else lock(self._path)
+        """Nothing yet: `resume` locks the folder."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -49,14 +48,18 @@ class Folder:
     def resume(self, carry: PyTree) -> PyTree:
         """The state in the folder; in a new folder the given one, which becomes its checkpoint.
 
+        From now on no other run may use the folder.
+
         Args:
             carry: (state, best), of which `state.step` says how many steps are done.
 
         Raises:
-            CheckpointError: if the folder belongs to another run, or its checkpoint is damaged.
+            CheckpointError: if the folder belongs to another run or is in use by one, or its
+                checkpoint is damaged.
         """
         if self._path is None:
             return carry
+        self._lock = lock(self._path)
         if not self._checkpoint.exists():
             self._found(carry)
             return carry

@@ -1,7 +1,8 @@
 """The loop of a run: step, and now and then log, validate, checkpoint."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -14,8 +15,9 @@ from jaxtyping import Array, Key, PyTree
 from avfkit.train._checkpoint import digest
 from avfkit.train._folder import Folder
 from avfkit.train._leaves import copied
-from avfkit.train._mesh import all_devices, replicate, shard
+from avfkit.train._mesh import all_devices, shard, spread
 from avfkit.train._metrics import Metrics
+from avfkit.train._processes import check_alike, here, shared
 from avfkit.train._progress import Report
 from avfkit.train._sentinel import check_finite
 from avfkit.train._step import Advance, Best, State
@@ -53,6 +55,11 @@ class Plan(eqx.Module):
             "validate_every": None if self.validate is None else self.validate_every,
         }
 
+    def check_processes(self, facts: Mapping[str, Any]) -> None:
+        """Refuses processes that would not go the same way."""
+        stops = {"num_steps": self.num_steps, "patience": self.patience}
+        check_alike(lambda: {**facts, **stops})
+
     def check_start(self, start: int, folder: object) -> None:
         """Refuses to go back: a folder may have done more steps than are wanted now."""
         if start > self.num_steps:
@@ -74,14 +81,16 @@ class Run(eqx.Module):
     def to_the_end(self, state: State, best: Best) -> tuple[State, Best, float]:
         """Goes on until `num_steps` or an early stop; returns the compile time in seconds too."""
         plan, devices = self.plan, all_devices()
-        state, key = replicate(state, devices), replicate(plan.key, devices)
+        state, key = spread((state, shared(plan.key)), devices)
         start, began, compile_seconds = int(state.step), time.perf_counter(), 0.0
         values: dict[str, Any] = {}
         for done in range(start + 1, plan.num_steps + 1):
             if plan.patience is not None and best.num_worse >= plan.patience:
                 break
-            batch = shard(plan.data(done - 1), devices)
-            state, values = self.advance((batch, key), state)
+            batch = plan.data(done - 1)
+            if done == start + 1:
+                check_alike(partial(_first_batch, start, batch))
+            state, values = self.advance((shard(batch, devices), key), state)
             if done == start + 1:
                 jax.block_until_ready(values)
                 compile_seconds = time.perf_counter() - began
@@ -98,10 +107,10 @@ class Run(eqx.Module):
         return state, best, compile_seconds
 
     def _validated(self, validate: Callable[[PyTree], Any], state: State, best: Best) -> Best:
-        tree, step = copied(state.tree), int(state.step)  # the next step consumes state.tree
+        tree, step = copied(here(state.tree)), int(state.step)  # the next step consumes state.tree
         found = validate(tree)
         score, metrics = found if isinstance(found, tuple) else (found, {})
-        score = float(score)
+        score = float(shared(np.array(float(score))))
         if not np.isfinite(score):
             raise FloatingPointError(
                 f"validate returned {score} after {step} steps.{self.folder.kept}"
@@ -117,4 +126,8 @@ class Run(eqx.Module):
     def _save(self, state: State, best: Best, values: dict[str, Any]) -> None:
         self._check(state, values)
         self.metrics.sync()
-        self.folder.save((state, best))
+        self.folder.save(here((state, best)))
+
+
+def _first_batch(step: int, batch: PyTree) -> dict[str, str]:
+    return {f"data({step})": digest(batch)}

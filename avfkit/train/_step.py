@@ -104,7 +104,7 @@ def make_step(loss: Loss, optimizer: optax.GradientTransformation, devices: Devi
         seen = (value, metrics), grads, (updates, learned)
         fault = watched(state.fault, state.step, *seen)
         state = State(tree, opt_state, state.step + jnp.array(1, jnp.int32), fault)
-        return replicate(state, devices), {"loss": value, **metrics, **norms(grads, value)}
+        return replicate((state, {"loss": value, **metrics, **norms(grads, value)}), devices)
 
     return advance
 

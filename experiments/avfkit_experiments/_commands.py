@@ -1,8 +1,8 @@
-"""The command line: `avfkit presets`, `train`, `evaluate` and `sample`."""
+"""The command line: `avfkit presets`, `train`, `sweep`, `evaluate` and `sample`."""
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,45 @@ import click
 
 from avfkit import train as training
 
+from ._cluster import is_first, join
 from ._inference import INFERENCES, parameter_counts
 from ._keys import key_of
 from ._preset import Preset
 from ._run import Outcome
 from ._samples import context_of, write_samples
+from ._sweep import sweep
 from ._train import Choice, evaluate, restore, train
 from .presets import PRESETS
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _data = click.option("--data", type=_FOLDER, help="Folder of the data set.")
 _AT_LEAST_1 = click.IntRange(min=1)
+_RANGES = "NAME=A,B,..., NAME=LOW:HIGH or NAME=LOW:HIGH:log; may be given again."
+_CHOICE = [
+    click.option("--inference", type=click.Choice(INFERENCES), default="own", show_default=True),
+    click.option(
+        "--iterations", type=_AT_LEAST_1, help="K of avf and vfem [default: the preset's]."
+    ),
+    click.option(
+        "--samples",
+        type=_AT_LEAST_1,
+        default=1,
+        show_default=True,
+        help="Of the E-step's expectation (avf, vfem); else paths of each sequence.",
+    ),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+    click.option("--latent", type=_AT_LEAST_1, help="Entries of the latent, where one may choose."),
+    click.option("--detached", is_flag=True, help="Train own in AVF's detached EM scheme."),
+    click.option("--steps", type=_AT_LEAST_1, help="Training steps [default: the preset's]."),
+    click.option("--set", "settings", multiple=True, help="Change the recipe, e.g. batch_size=8."),
+]
+
+
+def _choice(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that make a `Choice`."""
+    for option in reversed(_CHOICE):
+        command = option(command)
+    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,25 +74,13 @@ def presets(known: Mapping[str, Preset] | None, names: tuple[str, ...]) -> None:
 
 @avfkit.command("train")
 @click.argument("preset")
-@click.option("--inference", type=click.Choice(INFERENCES), default="own", show_default=True)
-@click.option("--iterations", type=_AT_LEAST_1, help="K of avf and vfem [default: the preset's].")
-@click.option(
-    "--samples",
-    type=_AT_LEAST_1,
-    default=1,
-    show_default=True,
-    help="Of the E-step's expectation (avf, vfem); else paths of each sequence.",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--latent", type=_AT_LEAST_1, help="Entries of the latent, where one may choose.")
+@_choice
 @click.option("--mask", type=float, help="Share of the steps that a window hides in training.")
-@click.option("--detached", is_flag=True, help="Train own in AVF's detached EM scheme.")
-@click.option("--steps", type=_AT_LEAST_1, help="Training steps [default: the preset's].")
-@click.option("--set", "settings", multiple=True, help="Change the recipe, e.g. batch_size=8.")
 @_data
 @click.option("--out", type=_FOLDER, help="Folder of the run [default: runs/PRESET/...].")
 @click.option("--progress/--no-progress", default=True, help="Draw a bar on standard error.")
 @click.option("--quiet", is_flag=True, help="Print nothing at all.")
+@click.option("--processes", help="One of several: auto (Slurm, MPI, ...), or I/N@HOST:PORT.")
 @click.pass_obj
 def train_command(
     known: Mapping[str, Preset] | None, preset: str, progress: bool, quiet: bool, **options: Any
@@ -72,19 +88,49 @@ def train_command(
     """Train PRESET, score the whole test set and write result.json.
 
     The same command run again goes on where it was interrupted. The folder also gets the weights
-    (weights.avfkit), the metrics and the checkpoint of the run.
+    (weights.avfkit), the metrics and the checkpoint of the run. Batches are divided among all
+    devices, of every process if there are several; only the first process writes.
     """
     found = _find(preset, PRESETS if known is None else known)
     data, out, mask = options.pop("data"), options.pop("out"), options.pop("mask")
+    processes = options.pop("processes")
     if mask is not None:
         options["settings"] += (f"mask={mask:g}",)
     with _errors():
+        if processes:
+            join(processes)
         choice = Choice(**options)
         out = out or _folder(choice.of(found), found.latent, mask)
         shown = training.TqdmProgress() if progress and not quiet else training.NoProgress()
         outcome = train(found, choice, folder=out, data=data, progress=shown)
-    if not quiet:
+    if not quiet and is_first():
         click.echo(_summary(outcome, out))
+
+
+@avfkit.command("sweep")
+@click.argument("preset")
+@_choice
+@click.option("--range", "texts", multiple=True, required=True, help=_RANGES)
+@click.option("--trials", type=_AT_LEAST_1, required=True, help="Of all workers together.")
+@click.option("--store", required=True, help="A file, or the URL of a data base, that all share.")
+@_data
+@click.option("--out", type=_FOLDER, help="Folder of the trials [default: runs/PRESET/sweep].")
+@click.pass_obj
+def sweep_command(
+    known: Mapping[str, Preset] | None, preset: str, texts: tuple[str, ...], **options: Any
+) -> None:
+    """Search settings of the recipe of PRESET for the best score of the validation part.
+
+    Any number of processes on any number of machines may run the same command; each takes the next
+    trial from the store until there are enough. Needs optuna.
+    """
+    found = _find(preset, PRESETS if known is None else known)
+    data, out = options.pop("data"), options.pop("out") or Path("runs") / preset / "sweep"
+    where = {name: options.pop(name) for name in ("store", "trials")}
+    with _errors():
+        best = sweep(found, Choice(**options), texts, folder=out, data=data, **where)
+    click.echo(f"best of {best['trials']} trials: number {best['number']}, {best['score']:.4f}")
+    click.echo("\n".join(f"  {setting}" for setting in best["settings"]))
 
 
 @avfkit.command("evaluate")

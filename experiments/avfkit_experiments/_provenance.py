@@ -17,6 +17,8 @@ import numpy as np
 
 from avfkit.data import Splits
 
+from ._cluster import is_first
+
 _LIBRARIES = ("jax", "equinox", "optax", "numpy")
 
 
@@ -30,6 +32,9 @@ def provenance(command: str, seed: int, seconds: Mapping[str, float]) -> dict[st
     """
     device = jax.devices()[0]
     kind = "" if device.device_kind == device.platform else f" ({device.device_kind})"
+    number, processes = jax.device_count(), jax.process_count()
+    many = f", {number} devices" if number > 1 else ""
+    many += f" of {processes} processes" if processes > 1 else ""
     return {
         "command": command,
         "version": version("avfkit"),
@@ -37,7 +42,7 @@ def provenance(command: str, seed: int, seconds: Mapping[str, float]) -> dict[st
         "libraries": {name: version(name) for name in _LIBRARIES},
         "python": platform.python_version(),
         "seed": seed,
-        "device": f"{device.platform}{kind}, {os.cpu_count()} cores",
+        "device": f"{device.platform}{kind}, {os.cpu_count()} cores{many}",
         "seconds": round(sum(seconds.values()), 1),
         "seconds_by_part": {name: round(value, 1) for name, value in seconds.items()},
         "date": datetime.now(UTC).date().isoformat(),
@@ -83,7 +88,9 @@ def checksum(splits: Splits) -> str:
 
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
-    """Writes JSON to a file that appears whole or not at all."""
+    """Writes JSON to a file that appears whole or not at all; of several processes one writes."""
+    if not is_first():
+        return
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     temporary.replace(path)

@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, get_args, get_type_hints
 
 import equinox as eqx
@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 import avfkit
 
 from ._average import averaging
+from ._precision import PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Recipe:
         mask: share of the steps that a random window hides from a smoother in training.
         mask_from: training steps before the first window.
         context: first steps of a crop that are conditioned on and not scored in training.
+        precision: of the matrix products of a training step: "float32", "tf32", "bfloat16" (their
+            factors are rounded to it, their sums are not), or "default": what JAX takes, float32 on
+            a CPU, which has no other, and tf32 on a recent GPU. Weights, optimizer, validation and
+            test are as ever.
         validate_every: steps between validations.
         patience: stop after this many validations in a row without a better one; 0 for never.
         score_batch: sequences side by side in validation and test.
@@ -63,6 +68,7 @@ class Recipe:
     mask: float = 0.0
     mask_from: int = 0
     context: int = 0
+    precision: str = "default"
     validate_every: int = 100
     patience: int = 10
     score_batch: int = 32
@@ -76,6 +82,10 @@ class Recipe:
         for name in (*names, "mask_from", "warmup", "prior_from"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more.")
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}."
+            )
         for name in ("theta_rate", "phi_rate"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a positive number.")
@@ -102,6 +112,11 @@ class Recipe:
                 be read.
         """
         return replace(self, **dict(_read(text) for text in settings))
+
+    def record(self) -> dict[str, Any]:
+        """The settings by name; without a precision that was not chosen."""
+        chosen = self.precision != "default"
+        return {name: x for name, x in asdict(self).items() if chosen or name != "precision"}
 
     def optimizer(self) -> optax.GradientTransformation:
         """Of a tree (theta, phi): Adam or AdamW for each, and the moving average of both."""

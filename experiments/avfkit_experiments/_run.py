@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +10,11 @@ from avfkit import train as training
 from avfkit.data import Splits
 
 from ._clock import Clock
+from ._cluster import is_first
 from ._crops import crops
 from ._keys import key_of
 from ._loss import learner, trained
+from ._precision import products
 from ._preset import Baseline, Measure
 from ._provenance import checksum, commit, provenance, write_json
 from ._recipe import Recipe
@@ -45,7 +46,8 @@ def run(
     """Trains, stops early by the validation part, scores the whole test part, writes the result.
 
     The folder gets `checkpoint.avfkit` and `metrics.jsonl` as the run goes on, and at the end
-    `weights.avfkit` and `result.json`. The same call made again resumes, and ends the same.
+    `weights.avfkit` and `result.json`. The same call made again resumes, and ends the same. Of
+    several processes, which all make this call, only the first writes.
 
     Args:
         tree: (model, inference), untrained.
@@ -72,7 +74,7 @@ def run(
     clock = Clock()
     fit = _fit(tree, splits, recipe, identity, clock, folder=folder, progress=progress)
     best = trained(fit.tree)
-    training.save(folder / "weights.avfkit", best, hyperparameters=known)
+    _keep(folder / "weights.avfkit", best, known)
     began = time.perf_counter()
     result = {"name": name, **known, **_test(best, splits, recipe, baselines or {}, measure)}
     seconds = {"training": fit.history[-1]["seconds"], "evaluation": time.perf_counter() - began}
@@ -80,6 +82,11 @@ def run(
     result["provenance"] = provenance(command, seed, seconds) | {"data": facts}
     write_json(folder / "result.json", result)
     return Outcome(result, best)
+
+
+def _keep(path: Path, tree: tuple, known: Mapping[str, Any]) -> None:
+    if is_first():
+        training.save(path, tree, hyperparameters=known)
 
 
 def _fit(
@@ -90,30 +97,35 @@ def _fit(
     clock: Clock,
     **options: Any,
 ) -> training.Fit:
-    # By constant rates the first steps do not know how many will follow.
-    settings = {k: v for k, v in asdict(recipe).items() if recipe.cosine or k != "steps"}
     carried, loss = learner(tree, recipe, identity["paths"])
 
     def validate(current: Any) -> tuple[float, dict[str, Any]]:
         options = {"key": key_of("validation"), "batch_size": recipe.score_batch}
-        found = score(trained(current), splits.valid, **options)
+        with products("default"):
+            found = score(trained(current), splits.valid, **options)
         return found.all_steps, diagnosis(found)
 
-    return training.fit(
-        carried,
-        loss,
-        crops(splits.train, recipe, identity["seed"]),
-        optimizer=recipe.optimizer(),
-        num_steps=recipe.steps,
-        key=key_of("training", identity["seed"]),
-        hyperparameters={**identity, "recipe": settings},
-        validate=clock.around(validate),
-        validate_every=recipe.validate_every,
-        patience=recipe.patience or None,
-        checkpoint_every=recipe.validate_every,
-        log_every=min(20, recipe.validate_every),
-        **options,
-    )
+    with products(recipe.precision, tree[0]):
+        return training.fit(
+            carried,
+            loss,
+            crops(splits.train, recipe, identity["seed"]),
+            optimizer=recipe.optimizer(),
+            num_steps=recipe.steps,
+            key=key_of("training", identity["seed"]),
+            hyperparameters={**identity, "recipe": _settings(recipe)},
+            validate=clock.around(validate),
+            validate_every=recipe.validate_every,
+            patience=recipe.patience or None,
+            checkpoint_every=recipe.validate_every,
+            log_every=min(20, recipe.validate_every),
+            **options,
+        )
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    # By constant rates the first steps do not know how many will follow.
+    return {k: v for k, v in recipe.record().items() if recipe.cosine or k != "steps"}
 
 
 def _test(
@@ -139,7 +151,7 @@ def _test(
 
 def _training(fitted: training.Fit, recipe: Recipe, clock: Clock) -> dict[str, Any]:
     return {
-        "recipe": asdict(recipe),
+        "recipe": recipe.record(),
         "steps_done": fitted.step,
         "compile_seconds": round(fitted.compile_seconds, 2),
         "processor_seconds_per_step": clock.seconds_per_step(recipe.validate_every),

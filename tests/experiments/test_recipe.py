@@ -33,6 +33,10 @@ def test_settings_are_read_by_their_kind():
         ("cosine=1", "cosine is '1'; expected true or false."),
         ("steps=0", "steps is 0; expected at least 1."),
         ("clip=-1", "clip is -1.0; expected 0 or more."),
+        (
+            "precision=float16",
+            "precision is 'float16'; expected one of default, float32, tf32, bfloat16.",
+        ),
         ("average=1", "average is 1.0; expected from 0 to below 1."),
     ],
 )

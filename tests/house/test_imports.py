@@ -12,7 +12,18 @@ from house.layers import AVFKIT, layer_violations, notebook_code, private_uses
 ROOT = Path(__file__).parents[2]
 OPTIONAL = {
     *("anywidget", "avfkit_experiments", "avfkit_widgets", "click", "dynamax", "ipywidgets"),
-    *("matplotlib", "music21", "plotly", "pooch", "tqdm", "av", "PIL", "sklearn", "soundfile"),
+    *(
+        "matplotlib",
+        "music21",
+        "optuna",
+        "plotly",
+        "pooch",
+        "tqdm",
+        "av",
+        "PIL",
+        "sklearn",
+        "soundfile",
+    ),
     *("arviz", "pandas", "xarray"),
 }
 LOADED = "import sys, {package}; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"

@@ -2,55 +2,54 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from train.regression import environment
+from train.devices import on_these_devices
+from train.regression import ROOT, environment
 
-PROGRAM = """
-import json, sys
-import jax, numpy as np
-from avfkit.train._mesh import all_devices, shard
-from train.regression import data, fit, jr, loss, make_tree, optax, validate
-
-traces = []
-
-def spy(step):
-    size = 8 if step % 2 else 6  # 6 sequences cannot be shared by 4 devices
-    return jax.tree.map(lambda leaf: leaf[:size], data(step))
-
-def traced(tree, batch, *, key, step):
-    traces.append(batch["x"].shape[0])
-    return loss(tree, batch, key=key, step=step)
-
-options = {"optimizer": optax.adam(1e-2), "num_steps": 12, "key": jr.key(3), "log_every": 3}
-result = fit(make_tree(), traced, spy, validate=validate, validate_every=4, **options)
-arrays = [leaf for leaf in jax.tree.leaves(result.last) if isinstance(leaf, jax.Array)]
-leaves = [np.asarray(leaf).tolist() for leaf in arrays]
-losses = [record["loss"] for record in result.history if record["kind"] == "train"]
-parts = [
-    [part.data.shape[0] for part in shard(spy(step), all_devices())["x"].addressable_shards]
-    for step in (0, 1)
-]
-devices = len(arrays[0].sharding.device_set)
-print(json.dumps([jax.device_count(), devices, traces, parts, losses, leaves]))
-"""
+QUICK = "--xla_backend_optimization_level=0"  # to compile
 
 
 def run(num_devices):
-    flags = f"--xla_force_host_platform_device_count={num_devices}"
-    command = [sys.executable, "-c", PROGRAM]
-    settings = environment(XLA_FLAGS=flags, JAX_PLATFORMS="cpu", JAX_ENABLE_X64="1")
+    flags = f"{QUICK} --xla_force_host_platform_device_count={num_devices}"
+    command = [sys.executable, str(ROOT / "tests" / "train" / "devices.py")]
+    settings = environment(XLA_FLAGS=flags, JAX_PLATFORMS="cpu")
     done = subprocess.run(command, env=settings, check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
 
-def test_one_device_is_four_devices():
-    one, four = run(1), run(4)
-    assert one[:4] == [1, 1, [6, 8], [[6], [8]]]
-    assert four[:4] == [4, 4, [6, 8], [[6] * 4, [2] * 4]]
-    assert four[4] == pytest.approx(one[4], rel=1e-12)
-    assert flat(four[5]) == pytest.approx(flat(one[5]), rel=1e-10, abs=1e-14)
+@pytest.fixture(scope="module")
+def one():
+    return on_these_devices()
 
 
-def flat(nested):
-    return sum((flat(item) for item in nested), []) if isinstance(nested, list) else [nested]
+UNEVEN = (
+    "4 devices cannot share a batch of 6 evenly, so each of them computes all of it: make its size "
+    "a multiple of 4, or use fewer devices."
+)
+
+
+@pytest.mark.parametrize(
+    ("num_devices", "parts", "warnings"),
+    [(2, [[3] * 2, [4] * 2], []), (4, [[6] * 4, [2] * 4], [UNEVEN])],
+)
+def test_many_devices_are_one_device(one, num_devices, parts, warnings):
+    assert (one["devices"], one["parts"], one["warnings"]) == (1, [[6], [8]], [])
+    many = run(num_devices)
+    assert (many["devices"], many["parts"], many["warnings"]) == (num_devices, parts, warnings)
+    assert many["traces"] == one["traces"] == [6, 8]
+    assert_same_run(many, one)
+
+
+def assert_same_run(found, expected):
+    """Up to the order in which a mean is summed."""
+    for row, other in zip(found["history"], expected["history"], strict=True):
+        assert row.keys() == other.keys()
+        for name in row:
+            if isinstance(row[name], str):
+                assert row[name] == other[name]
+            else:
+                np.testing.assert_allclose(row[name], other[name], rtol=1e-10)
+    for leaf, other in zip(found["leaves"], expected["leaves"], strict=True):
+        np.testing.assert_allclose(leaf, other, rtol=1e-10, atol=1e-14)
