@@ -20,10 +20,11 @@ from nbmake import pytest_items
 from nbmake.nb_result import NotebookResult
 from nbmake.nb_run import NotebookRun
 
-from avfkit_widgets.book import cache_folder, calm_kernels
+from avfkit_widgets.book import cache_folder, calm_kernels, keep_compiled
 
-calm_kernels()
 ROOT = Path(__file__).parent.parent
+calm_kernels()
+keep_compiled(ROOT)
 CELL_TIMES: list[tuple[float, str]] = []
 
 
