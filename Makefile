@@ -44,7 +44,7 @@ unit: $(STAMP)
 	AVFKIT_TEST_X64=0 $(PYTEST) tests -m float32
 
 notebooks: $(STAMP)
-	$(PYTEST) --nbmake --nbmake-timeout=300 book/
+	$(PYTEST) --nbmake --nbmake-timeout=300 book/ -n 2 --maxschedchunk 1
 
 equations: $(STAMP)
 	$(BIN)/python -m avfkit_widgets.book equations book/

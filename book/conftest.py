@@ -1,7 +1,8 @@
 """Hands what `pytest --nbmake book/` executes to the book's execution cache.
 
 A chapter that passes here is stored where `jupyter-book build book/` looks for it, so one
-`make test` executes each chapter once. The five longest cells are printed at the end.
+`make test` executes each chapter once. The five longest cells are printed at the end. With
+`-n 2`, two chapters run at a time.
 """
 
 import time
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jupyter_cache import get_cache
@@ -18,10 +20,11 @@ from nbmake import pytest_items
 from nbmake.nb_result import NotebookResult
 from nbmake.nb_run import NotebookRun
 
-from avfkit_widgets.book import cache_folder, calm_kernels
+from avfkit_widgets.book import cache_folder, calm_kernels, keep_compiled
 
-calm_kernels()
 ROOT = Path(__file__).parent.parent
+calm_kernels()
+keep_compiled(ROOT)
 CELL_TIMES: list[tuple[float, str]] = []
 
 
@@ -64,6 +67,25 @@ def cell_times(notebook: NotebookNode, name: str) -> Iterator[tuple[float, str]]
 def pytest_configure() -> None:
     """Let nbmake run notebooks through `FeedingRun`; it has no hook for it."""
     pytest_items.NotebookRun = FeedingRun
+    # Made before there are several processes, each of which would make it.
+    get_cache(cache_folder(ROOT)).db.dispose()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run long chapters first, as far as their text tells: short ones fill the end."""
+    items.sort(key=lambda item: -item.path.stat().st_size)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Give the times of a worker's cells to the process that prints them."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["cells"] = CELL_TIMES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take them."""
+    CELL_TIMES.extend(getattr(node, "workeroutput", {}).get("cells", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

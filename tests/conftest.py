@@ -4,12 +4,12 @@ import gc
 import os
 from pathlib import Path
 
-# The first two: see avfkit_widgets.book.calm_kernels. The third: the tests compile much and run
-# little, so LLVM need not optimise.
+# The first two: see avfkit_widgets.book.calm_kernels. The others: the tests compile much and run
+# little, so LLVM need not optimise, and the older way to emit loops takes half the time.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_cpu_multi_thread_eigen=false --xla_cpu_enable_concurrency_optimized_scheduler=false "
-    "--xla_backend_optimization_level=0",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
 )
 
 import jax  # noqa: E402

@@ -139,9 +139,10 @@ def test_bad_arguments_are_named(problem):
 def test_the_predictive_log_likelihood_is_the_difference_of_two_exact_ones():
     lds, xs = random_lds(3, latent=2, obs=3), observations("lds", 7)[:, :3]
     smoother = avfkit.KalmanSmoother()
+    infer = eqx.filter_jit(smoother.infer)
 
     def exact(upto):
-        trace = smoother.infer(lds, xs[:upto], key=jr.key(0))
+        trace = infer(lds, xs[:upto], key=jr.key(0))
         return trace.log_weight.sum()
 
     options = {"key": jr.key(1), "num_samples": 20_000}

@@ -21,6 +21,7 @@ from ._batches import Batches as Batches
 from ._batches import batches as batches
 from ._batches import bucket_lengths as bucket_lengths
 from ._batches import pad as pad
+from ._cache import cache_folder as cache_folder
 from ._chorales import chorales as chorales
 from ._commands import speech_commands as speech_commands
 from ._dataset import Dataset as Dataset

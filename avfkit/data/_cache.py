@@ -27,7 +27,14 @@ LARGEST = 2**30  # bytes that the arrays of one `.npz` may unpack to
 
 
 def cache_folder(folder: str | Path | None = None) -> Path:
-    """The folder for prepared data: `folder`, else `AVFKIT_CACHE`, else the user's cache folder."""
+    """The folder for what can be made again, such as prepared data.
+
+    Args:
+        folder: this one, if any; else what `AVFKIT_CACHE` names, else the user's cache folder.
+
+    Returns:
+        The folder; it need not exist yet.
+    """
     if folder is not None:
         return Path(folder).expanduser()
     if named := os.environ.get("AVFKIT_CACHE"):

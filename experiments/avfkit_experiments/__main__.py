@@ -10,7 +10,9 @@ def main() -> None:
     except ImportError:
         sys.exit("The command avfkit needs click: pip install 'avfkit[cli]'.")
     from ._commands import avfkit
+    from ._compiled import keep_compiled
 
+    keep_compiled()
     avfkit(prog_name="avfkit")
 
 

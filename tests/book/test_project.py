@@ -1,8 +1,9 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from avfkit_widgets.book import cache_folder, library_hash, project_root
+from avfkit_widgets.book import cache_folder, keep_compiled, library_hash, project_root
 
 
 @pytest.fixture
@@ -70,3 +71,17 @@ def test_project_root(root: Path, tmp_path_factory: pytest.TempPathFactory) -> N
     assert str(error.value) == (
         f"start must lie in a folder with _config.yml, found {elsewhere.resolve()}"
     )
+
+
+@pytest.mark.parametrize("told", [None, "elsewhere"])
+def test_kernels_keep_what_they_compile(
+    root: Path, monkeypatch: pytest.MonkeyPatch, told: str | None
+) -> None:
+    names = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
+    for name in names:
+        monkeypatch.setenv(name, told or "")  # and set back afterwards
+        if told is None:
+            monkeypatch.delenv(name)
+    keep_compiled(root)
+    expected = [told] * 2 if told else [str(root / "_build" / ".compiled"), "0.1"]
+    assert [os.environ[name] for name in names] == expected

@@ -37,7 +37,7 @@ def test_a_passing_chapter_is_cached_and_a_failing_one_is_not(tmp_path: Path) ->
     (tmp_path / "pytest.ini").write_text(
         f"[pytest]\npythonpath = {ROOT / 'widgets'} {ROOT}\nfilterwarnings = error\n"
     )
-    command = [sys.executable, "-m", "pytest", "--nbmake", "book/"]
+    command = [sys.executable, "-m", "pytest", "--nbmake", "book/", "-n", "2"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
 
     assert "1 failed, 1 passed" in result.stdout, result.stdout + result.stderr

@@ -35,13 +35,13 @@ def test_with_the_exact_potential_it_is_the_kalman_smoother():
     lds, xs = identity_lds(), jr.normal(KEY, (6, 3))
     seen = jnp.broadcast_to((jnp.arange(6) != 2)[:, None], xs.shape)
     structured = avfkit.StructuredSmoother(exact_potential(lds))
-    found = structured.path(lds, xs, seen)
-    expected = avfkit.KalmanSmoother().path(lds, xs, seen)
+    found = eqx.filter_jit(structured.path)(lds, xs, seen)
+    expected = eqx.filter_jit(avfkit.KalmanSmoother().path)(lds, xs, seen)
     for a, b in zip(moments(found), moments(expected), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-12)
     causal = avfkit.MarginalFilter(avfkit.StructuredFilter(exact_potential(lds)))
     kalman = avfkit.MarginalFilter(avfkit.KalmanFilter())
-    a, b = (f.infer(lds, xs, seen, key=KEY) for f in (causal, kalman))
+    a, b = (eqx.filter_jit(f.infer)(lds, xs, seen, key=KEY) for f in (causal, kalman))
     np.testing.assert_allclose(a.posterior.covariance, b.posterior.covariance, atol=1e-12)
     np.testing.assert_allclose(a.free_energy, b.free_energy, atol=1e-12)
 

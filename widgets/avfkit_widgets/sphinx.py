@@ -32,6 +32,7 @@ from avfkit_widgets.book._project import (
     PAGE_ONLY,
     cache_folder,
     calm_kernels,
+    keep_compiled,
     library_hash,
     project_root,
 )
@@ -62,6 +63,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
 def _configure(app: Sphinx, config: Config) -> None:
     root = project_root(Path(app.srcdir))
     calm_kernels()
+    keep_compiled(root)
     config.avf_library = library_hash(root)
     config.avf_static = _static_hash()
     config.nb_execution_cache_path = str(cache_folder(root))

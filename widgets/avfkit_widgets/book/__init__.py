@@ -23,6 +23,7 @@ from avfkit_widgets.book._palette import contrast as contrast
 from avfkit_widgets.book._palette import fade as fade
 from avfkit_widgets.book._project import cache_folder as cache_folder
 from avfkit_widgets.book._project import calm_kernels as calm_kernels
+from avfkit_widgets.book._project import keep_compiled as keep_compiled
 from avfkit_widgets.book._project import library_hash as library_hash
 from avfkit_widgets.book._project import project_root as project_root
 from avfkit_widgets.book._results import read_result as read_result
