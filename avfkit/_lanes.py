@@ -80,7 +80,7 @@ def product(left: Lanes, right: Lanes) -> Lanes:
     if left.shape[0] * left.shape[1] * right.shape[1] * lanes <= _FUSED:
         return jnp.sum(left[:, :, None] * right[None], axis=1)
     left, right = (jnp.broadcast_to(m, (*m.shape[:2], lanes)) for m in (left, right))
-    return jnp.einsum("ikl,kjl->ijl", left, right)
+    return jnp.einsum("ikl,kjl->ijl", left, right, precision="highest")
 
 
 def cholesky(matrix: Lanes, least: float | None = None) -> Lanes:

@@ -15,10 +15,12 @@ from jaxtyping import Array, Float
 
 from . import _lanes as lanes
 from ._lanes import lanes_last
+from ._precision import full_precision
 
 _substituted = lanes_last(lanes.solve_lower)
 
 
+@full_precision
 def solve_lower(
     scale: Float[Array, "size size"], values: Float[Array, "size ..."]
 ) -> Float[Array, "size ..."]:
@@ -42,6 +44,7 @@ def _factor(
 
 
 @_factor.defjvp
+@full_precision
 def _factor_jvp(least: float | None, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     """L times the lower half of L^-1 dA L^-T; a column of zeros stays one."""
     scale, (tangent,) = _factor(primals[0], least), tangents
@@ -66,6 +69,7 @@ def cholesky(
     return _factor(covariance, least)
 
 
+@full_precision
 def solve(
     matrix: Float[Array, "size size"], values: Float[Array, "size columns"]
 ) -> Float[Array, "size columns"]:

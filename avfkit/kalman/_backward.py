@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 
 from .._lanes import inverse_root, lanes_last, product, transpose
 from .._linalg import cholesky
+from .._precision import full_precision
 from ._chain import Conditionals, Potentials
 from ._condition import symmetric
 from ._recursion import accumulated, shifted
@@ -41,6 +42,7 @@ class Walk(NamedTuple):
     log_normaliser: Float[Array, " time"]
 
 
+@full_precision
 def walked_backwards(
     steps: Conditionals, potentials: Potentials
 ) -> tuple[Conditionals, Float[Array, " time"]]:
@@ -147,6 +149,7 @@ def _looped(root: Array, reached: Array, rest: Array, said: Array) -> tuple[Arra
 
 
 @_walk.defjvp
+@full_precision
 def _walk_jvp(primals: tuple, tangents: tuple) -> tuple[Walk, Walk]:
     """Linear in the tangents, and a recursion in the very weights A' of the posterior.
 

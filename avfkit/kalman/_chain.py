@@ -8,6 +8,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 from .._checked import checked
+from .._precision import full_precision
 
 LOG_2PI = 1.8378770664093453
 
@@ -72,6 +73,7 @@ def unrolled(chain: Markov, length: int) -> Conditionals:
 
 
 @checked
+@full_precision
 def linear_gaussian_potentials(
     emission_matrix: Float[Array, "obs latent"],
     emission_bias: Float[Array, " obs"],
@@ -134,6 +136,7 @@ def diagonal_potentials(
 
 
 @checked
+@full_precision
 def full_potentials(
     mean: Float[Array, "time latent"],
     precision: Float[Array, "time latent latent"],

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from .._checked import checked
 from .._linalg import cholesky, solve, solve_lower
+from .._precision import full_precision
 from ._chain import Conditionals
 
 Message: TypeAlias = tuple[Float[Array, "latent latent"], Float[Array, " latent"]]
@@ -35,6 +36,7 @@ def update(
 
 
 @jax.custom_jvp
+@full_precision
 def _update(mean: Array, cov: Array, precision: Array, linear: Array) -> tuple[Array, Array, Array]:
     eye = jnp.eye(len(mean), dtype=mean.dtype)
     scale = cholesky(cov, least=0.0)
@@ -52,6 +54,7 @@ def _update(mean: Array, cov: Array, precision: Array, linear: Array) -> tuple[A
 
 
 @_update.defjvp
+@full_precision
 def _update_jvp(primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
     """Without the factor of P, which has no derivative where P is singular.
 
@@ -75,6 +78,7 @@ def _update_jvp(primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
     )
 
 
+@full_precision
 def conditioned(
     prior: Conditionals,
     precision: Float[Array, "latent latent"],

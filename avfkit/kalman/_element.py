@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from .._checked import checked
 from .._linalg import solve
+from .._precision import full_precision
 from ._chain import Conditionals, Potentials
 from ._condition import conditioned, symmetric
 
@@ -55,6 +56,7 @@ def _of_a_step(
 
 
 @checked
+@full_precision
 def combine(earlier: Element, later: Element) -> Element:
     """The element of two neighbouring intervals."""
     size = len(earlier.bias)

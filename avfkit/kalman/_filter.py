@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._checked import checked
+from .._precision import full_precision
 from ._chain import Chain, Conditionals, Markov, Potentials, unrolled
 from ._condition import symmetric, update
 from ._element import combine, element
@@ -42,6 +43,7 @@ def predict(
     return moved(Conditionals(chain.dynamics, chain.bias, chain.noise_cov), (mean, cov))
 
 
+@full_precision
 def moved(step: Conditionals, moments: Moments) -> Moments:
     """Moments after one step (without a time axis) of a chain."""
     mean, cov = moments

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._lanes import cholesky, inverse_root, lanes_last, product, transpose
+from .._precision import full_precision
 from ._backward import Augmented, followed, joined, log_mass, whole
 from ._chain import Conditionals, Potentials
 from ._condition import symmetric
@@ -25,6 +26,7 @@ class Beliefs(NamedTuple):
     log_normaliser: Float[Array, " time"]
 
 
+@full_precision
 def believed_forwards(steps: Conditionals, potentials: Potentials) -> Beliefs:
     """The filtering beliefs, by one loop from the first step to the last."""
     said = joined(potentials.precision, -potentials.linear)
@@ -65,6 +67,7 @@ def _looped(prior: Array, noise_cov: Array, said: Array) -> tuple[Array, Array, 
 
 
 @_beliefs.defjvp
+@full_precision
 def _beliefs_jvp(primals: tuple, tangents: tuple) -> tuple[Beliefs, Beliefs]:
     """Linear in the tangents, and one recursion.
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Key
 
 from .._checked import checked
 from .._linalg import cholesky, solve_lower
+from .._precision import full_precision
 from ._chain import Conditionals, Markov, unrolled
 from ._condition import symmetric
 from ._filter import moved
@@ -25,6 +26,7 @@ class Marginals(NamedTuple):
 
 
 @checked
+@full_precision
 def marginals(path: Conditionals, *, method: Method = "auto") -> Marginals:
     """The moments of every latent of a chain, and of neighbours."""
     if is_parallel(method, length=len(path.bias), size=path.bias.shape[1]):
@@ -43,6 +45,7 @@ def _composed(earlier: Conditionals, later: Conditionals) -> Conditionals:
 
 
 @checked
+@full_precision
 def sample(
     path: Conditionals, *, key: Key[Array, ""], method: Method = "auto"
 ) -> Float[Array, "time latent"]:
@@ -67,6 +70,7 @@ def _applied(earlier: tuple[Array, Array], later: tuple[Array, Array]) -> tuple[
 
 
 @checked
+@full_precision
 def divergence(q: Conditionals, p: Markov, *, method: Method = "auto") -> Float[Array, " time"]:
     """KL(q || p) of two chains in nats, E_q KL(q(z_t | z_{t-1}) || p(z_t | z_{t-1})) of each step.
 

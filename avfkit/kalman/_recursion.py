@@ -10,11 +10,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._lanes import lanes_last, product, transpose
+from .._precision import full_precision
 
 Weights = tuple[Float[Array, "_ rows rows *_"], Float[Array, "_ columns columns *_"] | None]
 """Of a step: L and R; `None` for the identity."""
 
 
+@full_precision
 def accumulated(
     weights: Weights, terms: Float[Array, "time rows columns"], *, reverse: bool = False
 ) -> Float[Array, "time rows columns"]:
