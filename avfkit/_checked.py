@@ -12,7 +12,7 @@ every call of these functions letters of its own.
 import functools
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import (
     Annotated,
     Any,
@@ -64,11 +64,13 @@ def checked(function: _F) -> _F:
     """A function that refuses arguments which do not fit its annotations.
 
     NumPy's arrays become JAX's where these are asked for, NumPy's numbers become Python's; arrays
-    of floating-point numbers are of one type. A NamedTuple is checked entry by entry. What is
-    neither an array nor a class, such as `tuple[int, int]`, is left to the function.
+    of floating-point numbers become of one type, unless JAX promotes strictly. A NamedTuple is
+    checked entry by entry. What is neither an array nor a class, such as `tuple[int, int]`, is left
+    to the function.
 
     Raises:
-        ValueError: an array has another kind or shape, or a number is too small.
+        ValueError: an array has another kind or shape, or, under strict promotion, another type
+            than those before; or a number is too small.
         TypeError: an argument is of another type.
     """
     signature = inspect.signature(function)
@@ -83,7 +85,7 @@ def checked(function: _F) -> _F:
             for name, value in bound.arguments.items():
                 hint = signature.parameters[name].annotation
                 bound.arguments[name] = fitted(name, value, hint)
-        _check_one_type(bound.arguments)
+        _make_one_type(bound.arguments)
         return function(*bound.args, **bound.kwargs)
 
     return cast(_F, wrapper)
@@ -162,18 +164,35 @@ def _word(kind: Any) -> str:
     return f"{kind.dtype.__name__}[{array}, {kind.dim_str!r}]"
 
 
-def _check_one_type(arguments: Mapping[str, Any]) -> None:
-    expected = None
-    for name, value in arguments.items():
-        for leaf in jax.tree.leaves(value) if isinstance(value, jax.Array | tuple) else ():
-            if not eqx.is_inexact_array(leaf) or leaf.ndim == 0:
-                continue
-            expected = expected or leaf.dtype
-            if leaf.dtype != expected:
-                raise ValueError(
-                    f"{name} holds {leaf.dtype} numbers; expected {expected}, as in the arguments "
-                    "before."
-                )
+def _make_one_type(arguments: dict[str, Any]) -> None:
+    """Arrays of the widest type among the arguments; a refusal where JAX promotes strictly."""
+    arrays = {name: value for name, value in arguments.items() if _holds_arrays(value)}
+    kinds = {name: [leaf.dtype for leaf in _floats(value)] for name, value in arrays.items()}
+    every = [kind for name in kinds for kind in kinds[name]]
+    if len({*every}) < 2:
+        return
+    if jax.config.jax_numpy_dtype_promotion == "strict":
+        name, found = next((n, k) for n in kinds for k in kinds[n] if k != every[0])
+        raise ValueError(
+            f"{name} holds {found} numbers; expected {every[0]}, as in the arguments before."
+        )
+    widest = jnp.result_type(*every)
+    for name, value in arrays.items():
+        arguments[name] = jax.tree.map(
+            lambda leaf: leaf.astype(widest) if _is_float(leaf) else leaf, value
+        )
+
+
+def _holds_arrays(value: Any) -> bool:
+    return isinstance(value, jax.Array | tuple)
+
+
+def _floats(value: Any) -> list[Any]:
+    return [leaf for leaf in jax.tree.leaves(value) if _is_float(leaf)]
+
+
+def _is_float(leaf: Any) -> bool:
+    return eqx.is_inexact_array(leaf) and leaf.ndim > 0
 
 
 def _is_array(option: Any) -> bool:

@@ -93,6 +93,16 @@ def test_what_fits_comes_through_as_arrays_of_jax_and_numbers_of_python():
     assert door(MEAN, shape=[1, 2], anything="x")[1] == 1.0  # left to the function
 
 
+def test_where_types_are_promoted_the_widest_is_taken():
+    with jax.numpy_dtype_promotion("standard"):
+        chain = kalman.unrolled(CHAIN._replace(bias=jnp.zeros(2, jnp.float32)), 3)
+    assert {leaf.dtype for leaf in chain} == {jnp.dtype(float)}
+    with pytest.raises(ValueError) as error:
+        kalman.unrolled(CHAIN._replace(bias=jnp.zeros(2, jnp.float32)), 3)
+    expected = "chain holds float32 numbers; expected float64, as in the arguments before."
+    assert str(error.value) == expected
+
+
 def test_a_traced_call_is_checked_too():
     def second(mean):
         return door(mean, jnp.ones(3))[1]

@@ -12,8 +12,8 @@ S = I + L'J L, none of whose eigenvalues is below 1, and
 in each of which nothing cancels, however sharp J is or small Q; Lambda is the minimum over X of its
 right side, so an error of X enters squared. b takes part as one more column of A.
 
-What is integrated out on the way has a normaliser, that of N(b, Q) times the potential exp(-z'J z /
-2 + h'z) which z hears; their product over time is the normaliser of the whole chain.
+The normaliser of the whole chain is p(z) psi(z) / q(z) at any path z. It is taken at the mean of q,
+where no large terms cancel.
 """
 
 from typing import NamedTuple
@@ -34,24 +34,22 @@ Augmented = Float[Array, "time latent latent+1"]
 
 
 class Walk(NamedTuple):
-    """The posterior [A | b] and Q of each step, the H its latent hears, and a log-normaliser."""
+    """The posterior [A | b] and Q of each step, the H its latent hears, and the log-normaliser."""
 
     path: Augmented
     noise_cov: Float[Array, "time latent latent"]
     heard: Augmented
-    log_normaliser: Float[Array, " time"]
+    log_normaliser: Float[Array, ""]
 
 
 @full_precision
 def walked_backwards(
     steps: Conditionals, potentials: Potentials
-) -> tuple[Conditionals, Float[Array, " time"]]:
-    """The posterior conditionals and the log-normaliser of each step, from the last to the first.
-
-    The constants of the potentials are left out.
-    """
+) -> tuple[Conditionals, Float[Array, ""]]:
+    """The posterior conditionals and the log-normaliser, by one loop from the last step."""
     said = joined(potentials.precision, -potentials.linear)
-    walk = _walk(joined(steps.dynamics, steps.bias), symmetric(steps.noise_cov), said)
+    prior, noise_cov = joined(steps.dynamics, steps.bias), symmetric(steps.noise_cov)
+    walk = _walk(prior, noise_cov, said, potentials.log_scale)
     path = Conditionals(walk.path[..., :-1], walk.path[..., -1], walk.noise_cov)
     return path, walk.log_normaliser
 
@@ -70,27 +68,6 @@ def whole(half: Augmented) -> Float[Array, "time latent+1 latent+1"]:
     return jnp.concatenate([half, last], axis=1)
 
 
-def log_mass(
-    mean: Float[Array, "time latent"],
-    said: Augmented,
-    updated: Float[Array, "time latent latent"],
-    inverse: Float[Array, "time latent"],
-) -> Float[Array, " time"]:
-    """The logarithm of the integral of N(m, P) times exp(-z'J z / 2 + h'z), in nats.
-
-    Args:
-        mean: m.
-        said: [J | -h].
-        updated: the covariance of the product.
-        inverse: the diagonal of the inverse factor of I + L'J L, where P = L L'.
-    """
-    precision, linear = said[..., :-1], -said[..., -1]
-    seen = jnp.squeeze(precision @ mean[..., None], -1)
-    half = jnp.squeeze(updated @ (linear - seen)[..., None], -1)
-    squares = jnp.sum((linear - seen) * half + (2.0 * linear - seen) * mean, axis=1)
-    return 0.5 * squares + jnp.sum(jnp.log(inverse), axis=1)
-
-
 def followed(left: Augmented, right: Augmented) -> Augmented:
     """[M | v] times [[A, b], [0, 1]]: one affine map after another."""
     size = left.shape[1]
@@ -98,13 +75,34 @@ def followed(left: Augmented, right: Augmented) -> Augmented:
 
 
 @jax.custom_jvp
-def _walk(prior: Augmented, noise_cov: Float[Array, "time latent latent"], said: Augmented) -> Walk:
+def _walk(
+    prior: Augmented,
+    noise_cov: Float[Array, "time latent latent"],
+    said: Augmented,
+    log_scale: Float[Array, " time"],
+) -> Walk:
     root = jax.vmap(lambda cov: cholesky(cov, least=0.0))(noise_cov)
     reached, rest = jax.vmap(_split)(root, prior[..., :-1])
     bias = prior[..., -1]
     told = root, joined(reached, jnp.zeros_like(bias)), joined(rest, bias), said
     path, cov, heard, inverse = _looped(*told)
-    return Walk(path, cov, heard, log_mass(bias, heard, cov, inverse))
+    terms = _log_ratio(prior, said, path, heard) + jnp.sum(jnp.log(inverse), axis=1)
+    return Walk(path, cov, heard, jnp.sum(terms + log_scale))  # large ones cancel in each step
+
+
+def _log_ratio(
+    prior: Augmented, said: Augmented, path: Augmented, heard: Augmented
+) -> Float[Array, " time"]:
+    """Of each step, the logarithm of p(m) psi(m) / q(m) but for determinants; m is the mean of q.
+
+    Given m_{t-1}, the noise that leads to m_t is Q w with w = h - J m_t of what is heard, and the
+    exponents of both densities differ by -w'Q w / 2.
+    """
+    mean = accumulated((path[..., :-1], None), path[..., -1:])
+    before = prior[..., :-1] @ shifted(mean) + prior[..., -1:]
+    pull = heard[..., :-1] @ mean + heard[..., -1:]
+    said_there = mean * (said[..., :-1] @ mean + 2.0 * said[..., -1:])
+    return 0.5 * jnp.sum(pull * (mean - before) - said_there, axis=(1, 2))
 
 
 @lanes_last
@@ -160,12 +158,12 @@ def _walk_jvp(primals: tuple, tangents: tuple) -> tuple[Walk, Walk]:
         d[A' | b'] = M (d[A | b] - dQ W) - Q' dH [[A', b'], [0, 1]],
         dQ' = M dQ M' - Q' dJ Q',
 
-    and of the log-normaliser, with u = h - J b' and of what is heard,
+    and of the log-normaliser, a sum over time of those of N(b, Q) times what is heard,
 
-        u'db + (uu' - J M) . dQ / 2 + b''dh - (b'b'' + Q') . dJ / 2.
+        u'db + (uu' - J M) . dQ / 2 + b''dh - (b'b'' + Q') . dJ / 2,   u = h - J b'.
     """
     walk = _walk(*primals)
-    dprior, dnoise, dsaid = tangents
+    dprior, dnoise, dsaid, dlog_scale = tangents
     path, cov, heard, _ = walk
     slope = followed(heard, path)
     shrink = jnp.eye(cov.shape[1], dtype=cov.dtype) - cov @ heard[..., :-1]
@@ -182,6 +180,6 @@ def _walk_jvp(primals: tuple, tangents: tuple) -> tuple[Walk, Walk]:
     pull, bias = -slope[..., -1], path[..., -1]
     curvature = pull[..., None] * pull[:, None, :] - heard[..., :-1] @ shrink
     second = cov + bias[..., None] * bias[:, None, :]
-    dlog = jnp.sum(pull * dprior[..., -1] - bias * dheard[..., -1], axis=1)
-    dlog = dlog + 0.5 * jnp.sum(curvature * dnoise - second * dheard[..., :-1], axis=(1, 2))
+    dlog = jnp.sum(dlog_scale) + jnp.sum(pull * dprior[..., -1] - bias * dheard[..., -1])
+    dlog = dlog + 0.5 * jnp.sum(curvature * dnoise - second * dheard[..., :-1])
     return walk, Walk(dpath, dcov, dheard, dlog)

@@ -83,7 +83,7 @@ def conditioned(
     prior: Conditionals,
     precision: Float[Array, "latent latent"],
     linear: Float[Array, " latent"],
-) -> tuple[Conditionals, Message, Float[Array, ""]]:
+) -> tuple[Conditionals, Message]:
     """One step N(z; A z0 + b, Q) of a chain times exp(-z'J z / 2 + h'z), normalised.
 
     With M = (I + Q J)^-1 the product is N(z; M A z0 + M (b + Q h), M Q) times a message to z0, of
@@ -95,15 +95,15 @@ def conditioned(
         linear: h.
 
     Returns:
-        The conditional given z0, the message to z0, and the logarithm of its value at zero in nats.
+        The conditional given z0, and the message to z0.
     """
     dynamics, bias, noise = prior
     eye = jnp.eye(len(bias), dtype=bias.dtype)
-    mean, cov, log_normaliser = update(bias, noise, precision, linear)
+    mean, cov, _ = update(bias, noise, precision, linear)
     now = solve(eye + noise @ precision, dynamics)
     seen = precision @ now
     backward = symmetric(now.T @ seen + seen.T @ noise @ seen), now.T @ (linear - precision @ bias)
-    return Conditionals(now, mean, cov), backward, log_normaliser
+    return Conditionals(now, mean, cov), backward
 
 
 def symmetric(matrix: Float[Array, "*time latent latent"]) -> Float[Array, "*time latent latent"]:

@@ -40,7 +40,7 @@ def element(prior: Conditionals, potential: Potentials) -> Element:
         ValueError: an array has another shape.
     """
     _of_a_step(prior.dynamics, prior.bias, prior.noise_cov, potential.precision, potential.linear)
-    now, message, _ = conditioned(prior, potential.precision, potential.linear)
+    now, message = conditioned(prior, potential.precision, potential.linear)
     return Element(now.dynamics, now.bias, now.noise_cov, message[0], message[1])
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from .._lanes import cholesky, inverse_root, lanes_last, product, transpose
 from .._precision import full_precision
-from ._backward import Augmented, followed, joined, log_mass, whole
+from ._backward import Augmented, followed, joined, whole
 from ._chain import Conditionals, Potentials
 from ._condition import symmetric
 from ._recursion import accumulated, shifted
@@ -38,8 +38,11 @@ def _beliefs(
     prior: Augmented, noise_cov: Float[Array, "time latent latent"], said: Augmented
 ) -> Beliefs:
     predicted, updated, inverse = _looped(prior, noise_cov, said)
-    mass = log_mass(predicted[..., -1], said, updated[..., :-1], inverse)
-    return Beliefs(predicted, updated, mass)
+    precision, linear, mean = said[..., :-1], -said[..., -1], predicted[..., -1]
+    seen = jnp.squeeze(precision @ mean[..., None], -1)
+    half = jnp.squeeze(updated[..., :-1] @ (linear - seen)[..., None], -1)
+    squares = jnp.sum((linear - seen) * half + (2.0 * linear - seen) * mean, axis=1)
+    return Beliefs(predicted, updated, 0.5 * squares + jnp.sum(jnp.log(inverse), axis=1))
 
 
 @lanes_last

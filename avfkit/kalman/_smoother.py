@@ -20,6 +20,7 @@ from ._backward import walked_backwards
 from ._chain import Conditionals, Markov, Potentials, unrolled
 from ._condition import conditioned
 from ._element import combine, element
+from ._filter import filter
 from ._marginals import marginals
 from ._method import Method, associative_scan, is_parallel
 
@@ -69,13 +70,13 @@ def conditionals(chain: Markov, potentials: Potentials, *, method: Method = "aut
 
 @checked
 def posterior(chain: Markov, potentials: Potentials, *, method: Method = "auto") -> Posterior:
-    """The exact posterior of a chain and its normaliser, both by one walk from the last step.
+    """The exact posterior of a chain and its normaliser.
 
     With (Lambda, eta) the message from the future and J' = J_t + Lambda, h' = h_t + eta,
 
         Q_t = (I + Q J')^-1 Q,   A_t = (I + Q J')^-1 A,   b_t = (I + Q J')^-1 (b + Q h'),
 
-    and the normaliser is the product over time of those of N(b, Q) exp(-z'J'z / 2 + h''z + c_t).
+    and the normaliser is p(z) psi(z) / q(z) at the mean of q (of the filter, in the parallel scan).
     Under `jax.jit` what is not used costs nothing.
 
     In float32 the means lose digits where potentials are thousands of times as sharp as the prior
@@ -90,7 +91,7 @@ def posterior(chain: Markov, potentials: Potentials, *, method: Method = "auto")
         precision = jnp.concatenate([found.precision[1:], jnp.zeros_like(found.precision[:1])])
         linear = jnp.concatenate([found.linear[1:], jnp.zeros_like(found.linear[:1])])
         heard = potentials.precision + precision, potentials.linear + linear
-        path, _, log_mass = jax.vmap(conditioned)(steps, *heard)
-    else:
-        path, log_mass = walked_backwards(steps, potentials)
-    return Posterior(path, jnp.sum(log_mass + potentials.log_scale))
+        path = jax.vmap(conditioned)(steps, *heard)[0]
+        return Posterior(path, jnp.sum(filter(chain, potentials, method=method).log_likelihood))
+
+    return Posterior(*walked_backwards(steps, potentials))

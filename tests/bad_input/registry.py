@@ -229,6 +229,7 @@ DATA = {
     "waveform": Entry(
         data.waveform, {"data": SOUND, "frames": XS}, traced=False, spoilt=("frames",)
     ),
+    "cache_folder": "names a folder, makes none",
     **dict.fromkeys(
         ("bernoulli_baseline", "bernoulli_frequencies", "markov_baseline", "pixel_baseline"),
         "takes data sets, which are checked when they are made",
