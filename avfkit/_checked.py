@@ -171,7 +171,7 @@ def _make_one_type(arguments: dict[str, Any]) -> None:
     every = [kind for name in kinds for kind in kinds[name]]
     if len({*every}) < 2:
         return
-    if jax.config.jax_numpy_dtype_promotion == "strict":
+    if jax.config.jax_numpy_dtype_promotion == "strict":  # pyright: ignore[reportAttributeAccessIssue]
         name, found = next((n, k) for n in kinds for k in kinds[n] if k != every[0])
         raise ValueError(
             f"{name} holds {found} numbers; expected {every[0]}, as in the arguments before."
