@@ -32,6 +32,7 @@ def kl_per_dimension(q: AbstractDistribution, p: AbstractDistribution) -> Float[
     the expected divergence of its distribution given them (the chain rule).
 
     Raises:
+        ValueError: the means are not vectors of one size.
         TypeError: there is no closed form for this pair.
     """
     if q.mean.shape != p.mean.shape or q.mean.ndim != 1:
