@@ -20,6 +20,7 @@ from ._learned import signed_log as signed_log
 from ._marginal import MarginalFilter as MarginalFilter
 from ._masked import Masked as Masked
 from ._masked import window as window
+from ._natural import natural_gradient as natural_gradient
 from ._path import Autoregressive as Autoregressive
 from ._path import GaussMarkov as GaussMarkov
 from ._recurrent import RecurrentFilter as RecurrentFilter

@@ -441,6 +441,7 @@ INFERENCE = {
         ),
         "a choice that LearnedUpdate calls, with arrays of its own",
     ),
+    "natural_gradient": "takes a rate or a schedule; its tests have the bad ones",
 }
 
 INTEROP = {
