@@ -9,6 +9,7 @@ the precision goes the share rho of its way to the curvature of F, and the mean 
 Newton step with that precision. The rate has no unit, so one rate serves latents of every scale.
 """
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -19,7 +20,7 @@ from .._distributions import DiagonalGaussian
 
 
 def natural_gradient(
-    rate: optax.ScalarOrSchedule, *, trust: float = 1.0
+    rate: optax.ScalarOrSchedule, *, trust: float = 2.0
 ) -> optax.GradientTransformation:
     """An optimizer of diagonal Gaussians for `GradientUpdate`: natural-gradient steps.
 
@@ -28,8 +29,9 @@ def natural_gradient(
 
     Args:
         rate: rho, in (0, 1], or a schedule of it over the iterations.
-        trust: the most by which an iteration moves the mean, in standard deviations of q, and the
-            log standard deviation, per entry: what a sample says of F is not true far away.
+        trust: the most by which an iteration moves the mean, its length counted in standard
+            deviations of q, and each log standard deviation: what a sample says of F, and what a
+            diagonal says of correlated latents, is not true far away.
 
     Raises:
         ValueError: rate or trust is not positive, or rate is above 1.
@@ -67,11 +69,12 @@ def _step(
     gradient: DiagonalGaussian, q: DiagonalGaussian, rho: Float[Array, ""], trust: float
 ) -> DiagonalGaussian:
     """The change of mean and log-variance; a curvature below zero counts as zero."""
-    growth = jnp.maximum(1.0 + 2.0 * rho * gradient.log_var, 1.0 - rho)  # of the precision
-    log_var = -jnp.clip(jnp.log(growth), -2.0 * trust, 2.0 * trust)
-    reach = trust * jnp.exp(0.5 * q.log_var)
-    mean = -rho * jnp.exp(q.log_var + log_var) * gradient.mean
-    return DiagonalGaussian(jnp.clip(mean, -reach, reach), log_var)
+    least = jnp.maximum(1.0 - rho, math.exp(-2.0 * trust))
+    growth = jnp.maximum(1.0 + 2.0 * rho * gradient.log_var, least)  # of the precision
+    log_var = -jnp.minimum(jnp.log(growth), 2.0 * trust)
+    mean = -rho * jnp.exp(q.log_var) / growth * gradient.mean
+    length = jnp.linalg.norm(mean * jnp.exp(-0.5 * q.log_var))
+    return DiagonalGaussian(mean * trust / jnp.maximum(length, trust), log_var)
 
 
 def _diagonal(q: Any) -> DiagonalGaussian:
