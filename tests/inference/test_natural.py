@@ -63,8 +63,8 @@ def test_units_of_the_latent_do_not_matter():
 
 
 def test_nothing_moves_farther_than_it_is_trusted():
-    q = descend(natural_gradient(1.0, trust=0.5), START, 1)
-    free = descend(natural_gradient(1.0, trust=FAR), START, 1)
+    q = descend(natural_gradient(0.5, trust=0.5), START, 1)
+    free = descend(natural_gradient(0.5, trust=FAR), START, 1)
     spread = jnp.exp(0.5 * START.log_var)
     move, wish = (q.mean - START.mean) / spread, (free.mean - START.mean) / spread
     np.testing.assert_allclose(move, 0.5 * wish / jnp.linalg.norm(wish), rtol=1e-12)
