@@ -14,7 +14,7 @@ FILES = sorted(path for name in PRESETS for path in (RESULTS / name).glob("*.jso
 
 
 # AVF with one iteration, where x_t enters the memory only: not far enough after 2,000 steps. VF-EM:
-# ten gradient steps find less than a network's two, and the model learns no faster than they do.
+# ten noisy gradient steps find less than a network's two, and lose their way in a sharper model.
 BEHIND = {
     "srnn-timit-sample-small/avf-1-0.json",
     "srnn-timit-sample-small/vfem-10-0.json",
