@@ -45,7 +45,7 @@ def pendulum(*, small: bool = False) -> Preset:
         model=partial(_model, nets),
         own=partial(_own, nets),
         load=lambda folder: data.pendulum()[0],
-        recipe=_recipe(1_500) if small else replace(_recipe(2_500), batch_size=5),
+        recipe=_recipe(1_500) if small else replace(_recipe(1_500), batch_size=5),
         data="a filmed pendulum: 100/20/100 sequences of 100 frames, 24 x 24 pixels, noise of 0.1",
         differs="A stable by construction; angles unwrapped and an intercept in R^2; "
         + ("dense layers instead of convolutions" if small else "fewer and smaller batches"),
