@@ -33,7 +33,7 @@ class Past(eqx.Module):
     """
 
     code: Float[Array, " code"]
-    skips: tuple[Float[Array, "_channels _height _width"], ...]
+    skips: tuple[Float[Array, "_height _width _channels"], ...]
     prior: Cells
     predictor: Cells
 

@@ -19,9 +19,10 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from .._checked import Size, checked
+from ._convolution import convolve, spread
 
 Convolution: TypeAlias = eqx.nn.Conv2d | eqx.nn.ConvTranspose2d
-Skips: TypeAlias = tuple[Float[Array, "_channels _height _width"], ...]
+Skips: TypeAlias = tuple[Float[Array, "_height _width _channels"], ...]
 
 _GROUPS = 8
 
@@ -45,9 +46,9 @@ class Block(eqx.Module):
         self.norm = eqx.nn.GroupNorm(math.gcd(groups, channels), channels)
         self.activation = activation or _leaky_relu
 
-    def __call__(self, image: Float[Array, "_in _h _w"]) -> Float[Array, "_out _h2 _w2"]:
+    def __call__(self, image: Float[Array, "_h _w _in"]) -> Float[Array, "_h2 _w2 _out"]:
         """The feature map of an image."""
-        return self.activation(self.norm(self.convolution(image)))
+        return self.activation(_normalised(self.norm, _convolved(self.convolution, image)))
 
 
 class ImageEncoder(eqx.Module):
@@ -85,14 +86,14 @@ class ImageEncoder(eqx.Module):
 
     def __call__(self, image: Float[Array, "height width"]) -> tuple[Float[Array, " code"], Skips]:
         """The code, and the feature maps from the largest to the smallest."""
-        hidden, skips = image[None], []
+        hidden, skips = image[..., None], []
         for index, stage in enumerate(self.stages):
             hidden = _halve(hidden) if self.pool and index else hidden
             for block in stage:
                 hidden = block(hidden)
             skips.append(hidden)
         hidden = _halve(hidden) if self.pool else hidden
-        return self.last(hidden)[:, 0, 0], tuple(skips)
+        return self.last(hidden)[0, 0], tuple(skips)
 
 
 class ImageDecoder(eqx.Module):
@@ -140,13 +141,13 @@ class ImageDecoder(eqx.Module):
         self, code: Float[Array, " code"], skips: Skips
     ) -> Float[Array, "channels height width"]:
         """The channels of the image; `skips` as `ImageEncoder` gives them, or empty."""
-        hidden = self.first(code[:, None, None])
+        hidden = self.first(code[None, None])
         for index, stage in enumerate(self.stages):
             hidden = _double(hidden) if self.upsample else hidden
-            hidden = jnp.concatenate([hidden, skips[-1 - index]]) if skips else hidden
+            hidden = jnp.concatenate([hidden, skips[-1 - index]], -1) if skips else hidden
             for block in stage:
                 hidden = block(hidden)
-        return self.last(hidden)
+        return jnp.moveaxis(_convolved(self.last, hidden), -1, 0)
 
 
 def _widths(size: int, backbone: str, channels: int) -> list[int]:
@@ -177,12 +178,40 @@ def _leaky_relu(values: Float[Array, "*size"]) -> Float[Array, "*size"]:
     return jax.nn.leaky_relu(values, 0.2)
 
 
-def _halve(image: Float[Array, "_c _h _w"]) -> Float[Array, "_c _h2 _w2"]:
+def _convolved(
+    layer: Convolution, image: Float[Array, "_h _w _in"]
+) -> Float[Array, "_h2 _w2 _out"]:
+    """What the layer gives, of an image whose channels come last."""
+    stride, (before, after), bias = layer.stride[0], layer.padding[0], layer.bias
+    assert bias is not None and not isinstance(before, str)
+    if isinstance(layer, eqx.nn.Conv2d):
+        found = convolve(image, layer.weight, stride=stride, before=before, after=after)
+    else:  # it slides the kernel over a dilated image: its taps come in reverse
+        grown = layer.kernel_size[0] - stride - before - after
+        height, width = (side * stride + grown for side in image.shape[:2])
+        weight = layer.weight[:, :, ::-1, ::-1]
+        found = spread(image, weight, stride=stride, before=before, size=(height, width))
+    return found + bias[:, 0, 0]
+
+
+def _normalised(
+    norm: eqx.nn.GroupNorm, image: Float[Array, "_h _w _c"]
+) -> Float[Array, "_h _w _c"]:
+    """Each group of channels with mean 0 and variance 1, then scaled and moved."""
+    assert norm.weight is not None and norm.bias is not None
+    groups = image.reshape(*image.shape[:2], norm.groups, -1)
+    mean = groups.mean((0, 1, 3), keepdims=True)
+    variance = groups.var((0, 1, 3), keepdims=True)
+    units = (groups - mean) * jax.lax.rsqrt(variance + norm.eps)
+    return units.reshape(image.shape) * norm.weight + norm.bias
+
+
+def _halve(image: Float[Array, "_h _w _c"]) -> Float[Array, "_h2 _w2 _c"]:
     """The maximum of every 2 x 2 pixels."""
-    channels, height, width = image.shape
-    return image.reshape(channels, height // 2, 2, width // 2, 2).max((2, 4))
+    height, width, channels = image.shape
+    return image.reshape(height // 2, 2, width // 2, 2, channels).max((1, 3))
 
 
-def _double(image: Float[Array, "_c _h _w"]) -> Float[Array, "_c _h2 _w2"]:
+def _double(image: Float[Array, "_h _w _c"]) -> Float[Array, "_h2 _w2 _c"]:
     """Every pixel four times."""
-    return jnp.repeat(jnp.repeat(image, 2, axis=1), 2, axis=2)
+    return jnp.repeat(jnp.repeat(image, 2, axis=0), 2, axis=1)

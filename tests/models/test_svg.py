@@ -37,7 +37,7 @@ def test_the_prior_reads_past_frames_only_and_the_likelihood_the_last_frame():
 
 def test_without_skips_only_the_code_of_the_last_frame_is_kept():
     assert small(skips=False).init().skips == ()
-    assert [s.shape for s in small().init().skips] == [(2, 4, 4)]
+    assert [s.shape for s in small().init().skips] == [(4, 4, 2)]
 
 
 def test_what_is_seen_enters_both_memories_once():
@@ -68,7 +68,7 @@ def test_networks_at_64_pixels(backbone, sizes):
     )
     code, skips = eqx.filter_eval_shape(lambda e: e(jnp.zeros((64, 64))), encoder)
     assert code.shape == (128,)
-    assert [s.shape for s in skips] == [(64 * 2**i, n, n) for i, n in enumerate(sizes)]
+    assert [s.shape for s in skips] == [(n, n, 64 * 2**i) for i, n in enumerate(sizes)]
     image = eqx.filter_eval_shape(lambda d, c, s: d(c, s), decoder, code, skips)
     assert image.shape == (2, 64, 64)
 
