@@ -7,16 +7,16 @@ it is one of three, and the derivatives of each are the other two:
     spread     x = y *' w    of a picture and a kernel, the larger picture: transposed convolution
     weigh      w = x : y     of two pictures, a kernel: the gradient of the weights
 
-XLA's CPU backend has fast code for `convolve` with channels last. Of its gradients, which it gets
-as convolutions of other layouts, it makes slow ones, and inside a loop over time loops over single
-numbers. So here `spread` is a convolution with a smaller kernel that gives the pixels of each place
-as channels (Shi et al., 2016), and `weigh` a matrix product of patches, of a few pictures at a
-time, as many as a cache holds. Other devices take XLA's own. The three are primitives of JAX, for
-`jax.vmap` to put all pictures in one axis, however often it is applied: of a sum over several axes
-XLA makes a copy of the patches first.
+XLA's CPU backend has fast code for `convolve` with channels last. The other two it gets as
+convolutions of other layouts, and runs slowly, or one number at a time where they are inside a loop
+over time. So on a CPU `spread` is a matrix product that gives what each pixel paints, of which what
+falls on one pixel is added up; `weigh` is a product of patches and the pixels that saw them; and
+all three take as many pictures at a time as a cache holds. Elsewhere they are XLA's.
 
-Reference: Shi, Caballero, Huszár et al. (2016), "Is the deconvolution layer the same as a
-convolutional layer?".
+They are primitives of JAX so that `jax.vmap`, however often, puts all pictures in one axis. Of
+matrix products with several axes XLA would copy the patches before it adds over them.
+
+Reference: Dumoulin and Visin (2016), "A guide to convolution arithmetic for deep learning".
 """
 
 import math
@@ -75,7 +75,8 @@ def convolve(
         before: rows and columns of zeros above and to the left.
         after: those below and to the right.
     """
-    at = _Geometry(image.shape[:2], weight.shape[-1], stride, before, (after, after))
+    height, width, _ = image.shape
+    at = _Geometry((height, width), weight.shape[-1], stride, before, (after, after))
     return _convolve.bind(image[None], weight.transpose(2, 3, 1, 0), at=at)[0]
 
 
@@ -96,10 +97,10 @@ def spread(
         before: rows and columns of the larger picture that are cut off above and to the left.
         size: height and width of the larger picture; what falls off its end is lost.
     """
-    kernel, (height, width, _) = weight.shape[-1], image.shape
+    (height, width, _), kernel = image.shape, weight.shape[-1]
     last = kernel - stride - before
-    after = tuple(max(a * stride + last - b, 0) for a, b in zip((height, width), size, strict=True))
-    at = _Geometry(size, kernel, stride, before, after)
+    below, right = height * stride + last - size[0], width * stride + last - size[1]
+    at = _Geometry(size, kernel, stride, before, (max(below, 0), max(right, 0)))
     return _spread.bind(image[None], weight.transpose(2, 3, 0, 1), at=at)[0]
 
 

@@ -183,7 +183,7 @@ def _convolved(
 ) -> Float[Array, "_h2 _w2 _out"]:
     """What the layer gives, of an image whose channels come last."""
     stride, (before, after), bias = layer.stride[0], layer.padding[0], layer.bias
-    assert bias is not None and not isinstance(before, str)
+    assert bias is not None and isinstance(before, int) and isinstance(after, int)
     if isinstance(layer, eqx.nn.Conv2d):
         found = convolve(image, layer.weight, stride=stride, before=before, after=after)
     else:  # it slides the kernel over a dilated image: its taps come in reverse
