@@ -124,8 +124,8 @@ def plain_weigh(x: Images, y: Images, *, at: _Geometry) -> Kernel:
 
 def fast_convolve(x: Images, w: Kernel, *, at: _Geometry) -> Images:
     """XLA's, of a few pictures at a time."""
-    parts = _parts(x, x[0].size + math.prod(at.places()) * w.shape[3])
-    return _whole(jax.lax.map(lambda x: plain_convolve(x, w, at=at), parts))
+    entries = math.prod(x.shape[1:]) + math.prod(at.places()) * w.shape[3]
+    return _by_parts(lambda x: plain_convolve(x, w, at=at), x, entries)
 
 
 def fast_spread(y: Images, w: Kernel, *, at: _Geometry) -> Images:
@@ -146,7 +146,7 @@ def fast_spread(y: Images, w: Kernel, *, at: _Geometry) -> Images:
             total = total + jax.lax.pad(paint[:, :, :, a, b], zero, (none, *sides, none))
         return total
 
-    return _whole(jax.lax.map(some, _parts(y, height * width * k * k * i)))
+    return _by_parts(some, y, height * width * k * k * i)
 
 
 def fast_weigh(x: Images, y: Images, *, at: _Geometry) -> Kernel:
@@ -179,8 +179,12 @@ def _parts(images: Images, entries: int) -> Float[Array, "_parts _few _h _w _c"]
     return images.reshape(-1, few, *images.shape[1:])
 
 
-def _whole(parts: Float[Array, "_parts _few _h _w _c"]) -> Images:
-    return parts.reshape(-1, *parts.shape[2:])
+def _by_parts(function: Callable[[Images], Images], images: Images, entries: int) -> Images:
+    parts = _parts(images, entries)
+    if len(parts) == 1:
+        return function(images)
+    found = jax.lax.map(function, parts)
+    return found.reshape(-1, *found.shape[2:])
 
 
 def _primitive(name: str, plain: Callable[..., Array], fast: Callable[..., Array]) -> Primitive:
@@ -197,7 +201,7 @@ def _primitive(name: str, plain: Callable[..., Array], fast: Callable[..., Array
 
     def abstract(x: Any, other: Any, *, at: _Geometry) -> Any:
         found = jax.eval_shape(partial(plain, at=at), x, other)
-        return x.update(shape=found.shape, dtype=found.dtype, weak_type=False)
+        return jax.core.ShapedArray(found.shape, found.dtype)
 
     primitive.def_impl(jax.jit(primitive.bind, static_argnames="at"))
     primitive.def_abstract_eval(abstract)

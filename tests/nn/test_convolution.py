@@ -8,7 +8,15 @@ import pytest
 
 from avfkit.nn._convolution import convolve, spread
 
-KERNEL_STRIDE_BEFORE_AFTER = [(3, 1, 1, 1), (3, 2, 0, 1), (4, 2, 1, 1), (4, 1, 0, 0), (2, 3, 0, 0)]
+# kernel, stride, zeros before and after, channels in and out
+CASES = {
+    "same size": (3, 1, 1, 1, 2, 3),
+    "same size, fewer channels": (3, 1, 1, 1, 3, 1),
+    "half the size, taps of a fourth place are none": (3, 2, 0, 1, 2, 3),
+    "half the size": (4, 2, 1, 1, 3, 1),
+    "whole patches": (4, 1, 0, 0, 3, 1),
+    "pixels that no tap sees": (2, 3, 0, 0, 2, 3),
+}
 
 
 def plain(weight, images, stride, before, after):
@@ -27,11 +35,10 @@ def agree(found, expected):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-9), found, expected)
 
 
-@pytest.mark.parametrize("at", KERNEL_STRIDE_BEFORE_AFTER, ids=str)
-@pytest.mark.parametrize("channels", [(2, 3), (3, 1)], ids=str)
-def test_both_ways_and_their_gradients(at, channels):
-    kernel, stride, before, after = at
-    (inner, outer), size = channels, (7, 8)
+@pytest.mark.parametrize("name", CASES)
+def test_both_ways_and_their_gradients(name):
+    kernel, stride, before, after, inner, outer = CASES[name]
+    size = (7, 8)
     weight = jr.normal(jr.key(0), (outer, inner, kernel, kernel))
     large = jr.normal(jr.key(1), (2, 3, *size, inner))
 
