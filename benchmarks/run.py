@@ -21,6 +21,7 @@ SHORT = [
     "products.py --rounds 3",
     "streaming_latency.py --steps 200",
     "memory.py --lengths 125 500",
+    "convolutions.py svg-moving-digits-small --rounds 3",
     "message_passing.py --sizes 3 --lengths 200 --rounds 5",
     "svae_iteration.py --lengths 100 500 --rounds 5 --methods svae-sequential rnn-mf",
     "scale_out.py --virtual 2 --batch 4 --length 20 --steps 5 --rounds 1",
