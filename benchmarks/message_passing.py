@@ -198,8 +198,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.compile:
         return report_compiling(*args.compile)
-    cache = tempfile.mkdtemp()
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = cache  # of this run alone: only `PARALLEL` reads it
+    cache = tempfile.mkdtemp()  # of this run alone: only `PARALLEL` finds there what it needs
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
     jax.config.update("jax_compilation_cache_dir", cache)
     kept = RESULTS / "message_passing.json"
     before = json.loads(kept.read_text()) if args.add and kept.is_file() else {}
