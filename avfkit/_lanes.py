@@ -83,45 +83,57 @@ def product(left: Lanes, right: Lanes) -> Lanes:
     return jnp.einsum("ikl,kjl->ijl", left, right, precision="highest")
 
 
-def cholesky(matrix: Lanes, least: float | None = None) -> Lanes:
-    """The lower-triangular factor; see `_linalg.cholesky`."""
-    return transpose(_upper(matrix, matrix[:, :0], least))
-
-
-def inverse_root(matrix: Lanes, least: float) -> Lanes:
-    """The inverse G of the lower-triangular factor, so that G'G is the inverse of the matrix.
+def factors(matrix: Lanes, least: float | None = None) -> tuple[Lanes, Lanes]:
+    """The lower-triangular factor, and its inverse G: G'G is the inverse of the matrix.
 
     By halves, down to matrices of three rows, whose entries are written out.
 
     Args:
         matrix: symmetric and positive definite.
-        least: a positive number that no eigenvalue is below; pivots are lifted to it.
+        least: see `_linalg.cholesky`. Where a pivot is 0, a column of the factor and a row of its
+            inverse are.
     """
     size, half = len(matrix), len(matrix) // 2
     if size <= _ENTRIES:
-        return _written_root(matrix, least)
-    first = inverse_root(matrix[:half, :half], least)
-    across = product(first, matrix[:half, half:])
-    second = inverse_root(matrix[half:, half:] - product(transpose(across), across), least)
-    corner = -product(product(second, transpose(across)), first)
-    none = jnp.zeros((half, size - half, matrix.shape[-1]), matrix.dtype)
-    upper, lower = jnp.concatenate([first, none], 1), jnp.concatenate([corner, second], 1)
-    return jnp.concatenate([upper, lower])
+        return _written_out(matrix, least)
+    first, undone = factors(matrix[:half, :half], least)
+    low = product(matrix[half:, :half], transpose(undone))
+    second, solved = factors(matrix[half:, half:] - product(low, transpose(low)), least)
+    return _lower(first, low, second), _lower(
+        undone, -product(product(solved, low), undone), solved
+    )
 
 
-def _written_root(matrix: Lanes, least: float) -> Lanes:
+def _lower(first: Lanes, corner: Lanes, second: Lanes) -> Lanes:
+    upper = jnp.concatenate([first, jnp.zeros_like(transpose(corner))], axis=1)
+    return jnp.concatenate([upper, jnp.concatenate([corner, second], axis=1)])
+
+
+def _written_out(matrix: Lanes, least: float | None) -> tuple[Lanes, Lanes]:
     """Elimination, entry by entry."""
     size, zero, one = len(matrix), jnp.zeros_like(matrix[0, 0]), jnp.ones_like(matrix[0, 0])
     rest = [[matrix[i, j] for j in range(size)] for i in range(size)]
-    found = [[one if i == j else zero for j in range(size)] for i in range(size)]
+    rows, inverse = [], [[one if i == j else zero for j in range(size)] for i in range(size)]
     for i in range(size):
-        root = jax.lax.rsqrt(jnp.maximum(rest[i][i], least))
-        row = [entry * root for entry in rest[i]]
-        found[i] = [entry * root for entry in found[i]]
+        root, undone = _root(rest[i][i], least)
+        row = [*[zero] * i, root, *(entry * undone for entry in rest[i][i + 1 :])]
+        inverse[i] = [entry * undone for entry in inverse[i]]
         for k in range(i + 1, size):
             rest[k] = [a - row[k] * b for a, b in zip(rest[k], row, strict=True)]
-            found[k] = [a - row[k] * b for a, b in zip(found[k], found[i], strict=True)]
-    return jnp.stack([jnp.stack(row) for row in found])
+            inverse[k] = [a - row[k] * b for a, b in zip(inverse[k], inverse[i], strict=True)]
+        rows.append(row)
+    rows, inverse = (jnp.stack([jnp.stack(row) for row in table]) for table in (rows, inverse))
+    return transpose(rows), inverse
+
+
+def _root(pivot: Array, least: float | None) -> tuple[Array, Array]:
+    """The root of a pivot, and what to multiply by to divide by it."""
+    if least is not None:
+        pivot = jnp.maximum(pivot, least)
+    if least != 0.0:
+        return jnp.sqrt(pivot), jax.lax.rsqrt(pivot)
+    positive = pivot > 0.0
+    return jnp.sqrt(pivot), jnp.where(positive, jax.lax.rsqrt(jnp.where(positive, pivot, 1.0)), 0.0)
 
 
 def solve_lower(scale: Lanes, values: Lanes) -> Lanes:
@@ -141,33 +153,3 @@ def solve_lower(scale: Lanes, values: Lanes) -> Lanes:
         rows.append(values[0] / diagonal[i])
         values = values[1:] - scale[i + 1 :, i, None] * rows[-1]
     return jnp.stack(rows)
-
-
-def _upper(matrix: Lanes, values: Lanes, least: float | None) -> Lanes:
-    """Elimination: the rows of [C', C^-1 B] with C C' = matrix, from the symmetric [matrix, B]."""
-    size, table = len(matrix), jnp.concatenate([matrix, values], axis=1)
-    if size > _WRITTEN_OUT:
-
-        def step(i: Array, table: Array) -> Array:
-            row = _scaled(table[i], i, least)
-            after = (jnp.arange(size) > i)[:, None, None]
-            rest = table - jnp.where(after, row[:size, None], 0.0) * row
-            return rest.at[i].set(row)
-
-        found = jax.lax.fori_loop(0, size, step, table)
-        return jnp.where(jnp.tri(*found.shape[:2], k=-1, dtype=bool)[..., None], 0.0, found)
-    rows = []
-    for i in range(size):
-        row = _scaled(table[0], 0, least)
-        rows.append(jnp.pad(row, ((i, 0), (0, 0))))
-        table = table[1:, 1:] - row[1 : size - i, None] * row[1:]
-    return jnp.stack(rows)
-
-
-def _scaled(row: Array, i: Array | int, least: float | None) -> Array:
-    """A row of the table over the root of its pivot, which is its entry i."""
-    if least is None:
-        return row / jnp.sqrt(row[i])
-    pivot = jnp.maximum(row[i], least)
-    root = jnp.sqrt(jnp.where(pivot > 0.0, pivot, 1.0))
-    return jnp.where(pivot > 0.0, row.at[i].set(pivot) / root, 0.0)

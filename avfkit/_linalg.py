@@ -17,6 +17,8 @@ from . import _lanes as lanes
 from ._lanes import lanes_last
 from ._precision import full_precision
 
+_SMALL = 5  # columns of a matrix, up to which how it lies in memory does not matter
+
 _substituted = lanes_last(lanes.solve_lower)
 
 
@@ -37,22 +39,51 @@ def solve_lower(
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _factor(
+def _factors(
     covariance: Float[Array, "size size"], least: float | None
-) -> Float[Array, "size size"]:
-    return lanes_last(partial(lanes.cholesky, least=least))(covariance)
+) -> tuple[Float[Array, "size size"], Float[Array, "size size"]]:
+    return lanes_last(partial(lanes.factors, least=least))(covariance)
 
 
-@_factor.defjvp
+@_factors.defjvp
 @full_precision
-def _factor_jvp(least: float | None, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    """L times the lower half of L^-1 dA L^-T; a column of zeros stays one."""
-    scale, (tangent,) = _factor(primals[0], least), tangents
-    empty = jnp.diag(scale) == 0.0
-    filled = scale + jnp.diag(empty.astype(scale.dtype))
-    change = solve_lower(filled, solve_lower(filled, tangent).T)
+def _factors_jvp(least: float | None, primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
+    """L H and -H L^-1, where H is the lower half of L^-1 dA L^-T."""
+    scale, inverse = _factors(primals[0], least)
+    change = follow(led(inverse, tangents[0]), inverse)
     half = jnp.tril(change) - 0.5 * jnp.diag(jnp.diag(change))
-    return scale, scale @ half
+    return (scale, inverse), (led(scale, half), -half @ inverse)
+
+
+def follow(
+    change: Float[Array, "*batch rows inner"], across: Float[Array, "*batch columns inner"]
+) -> Float[Array, "*batch rows columns"]:
+    """X M from M', for an X that is a tangent: its gradient is a plain product with M'.
+
+    XLA multiplies stacks of matrices quickly as they lie in memory, and several times more slowly
+    where a factor or the product has to be transposed on the way.
+    """
+    return change @ jnp.matrix_transpose(_laid_out(across))
+
+
+def led(
+    matrix: Float[Array, "*batch rows inner"], change: Float[Array, "*batch inner columns"]
+) -> Float[Array, "*batch rows columns"]:
+    """M X for an X that is a tangent: its gradient is the transpose of a plain product with M."""
+    if matrix.shape[-1] <= _SMALL:
+        return matrix @ change
+    across = follow(_turned(change), matrix)
+    return _turned(across)
+
+
+def _turned(matrix: Float[Array, "*batch rows columns"]) -> Float[Array, "*batch columns rows"]:
+    """The transpose, laid out before and after."""
+    return _laid_out(jnp.matrix_transpose(_laid_out(matrix)))
+
+
+def _laid_out(matrix: Float[Array, "*batch rows columns"]) -> Float[Array, "*batch rows columns"]:
+    """Itself; of a large one, a barrier that makes the compiler lay it out in memory as it is."""
+    return matrix if matrix.shape[-1] <= _SMALL else jax.lax.optimization_barrier(matrix)
 
 
 def cholesky(
@@ -66,7 +97,7 @@ def cholesky(
             pushed below it are lifted to it, so the factor is finite; with 0, a semidefinite
             matrix has columns of zeros in its factor.
     """
-    return _factor(covariance, least)
+    return _factors(covariance, least)[0]
 
 
 @full_precision

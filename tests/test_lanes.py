@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avfkit._lanes import cholesky, inverse_root, lanes_last, product, solve_lower
+from avfkit._lanes import factors, lanes_last, product, solve_lower
 
-SIZES = [1, 3, 13]  # written out, and above that a loop
+SIZES = [1, 3, 13]  # written out, and above that by halves or a loop
 
 
 def covariances(size, lanes=2):
@@ -23,9 +23,9 @@ def test_factors_and_solutions(size):
 
     @jax.jit
     def everything(matrix, values):
-        factor = cholesky(matrix)
+        factor, inverse = factors(matrix)
         lopsided = factor + jnp.triu(jnp.full((size, size), 7.0), 1)[..., None]
-        return factor, solve_lower(lopsided, values), inverse_root(matrix, 1e-3)
+        return factor, solve_lower(lopsided, values), inverse
 
     found = everything(np.moveaxis(matrices, 0, -1), np.moveaxis(values, 0, -1))
     factor, solved, inverse = (np.moveaxis(np.asarray(part), -1, 0) for part in found)
@@ -52,11 +52,13 @@ def test_one_lane_meets_many(size, axes):
 @pytest.mark.parametrize("size", [2, 13])
 def test_pivots_below_the_least_are_lifted_and_zeros_give_zeros(size):
     flat = np.diag([4.0, 0.0, 9.0, *[1.0] * size][:size])[..., None]
-    np.testing.assert_array_equal(cholesky(jnp.array(flat), least=0.0), np.sqrt(flat))
-    lifted = inverse_root(jnp.array(flat), 1.0)[..., 0]
+    factor, inverse = factors(jnp.array(flat), least=0.0)
+    np.testing.assert_array_equal(factor, np.sqrt(flat))
+    np.testing.assert_allclose(inverse[..., 0], np.linalg.pinv(factor[..., 0]), rtol=1e-12)
+    lifted = factors(jnp.array(flat), least=1.0)[1][..., 0]
     np.testing.assert_allclose(lifted[1, 1], 1.0, rtol=1e-12)
     assert np.isinf(np.asarray(solve_lower(jnp.array(flat), jnp.array(flat)))).sum() == 0
-    assert not np.isfinite(np.asarray(cholesky(-jnp.array(flat)))).all()
+    assert not np.isfinite(np.asarray(factors(-jnp.array(flat))[0])).all()
 
 
 @pytest.mark.parametrize("lanes", [1, 5, 200])

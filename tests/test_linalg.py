@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.scipy.linalg import solve_triangular
 
-from avfkit._linalg import cholesky, solve_lower
+from avfkit._linalg import cholesky, follow, led, solve_lower
 
 SIZES = [1, 2, 3, 7, 16]
 
@@ -44,6 +44,20 @@ def test_factors(size):
     root = jnp.array(np.random.default_rng(2).normal(size=(size, size)))
     ours, lapack = (jax.grad(total, 1)(f, root) for f in (cholesky, jnp.linalg.cholesky))
     np.testing.assert_allclose(ours, lapack, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [3, 7])
+def test_products_of_tangents_are_products(size):
+    rng = np.random.default_rng(3)
+    matrix, change, towards = (jnp.array(rng.normal(size=(2, size, size))) for _ in range(3))
+    for ours, plain in (
+        (lambda x: led(matrix, x), lambda x: matrix @ x),
+        (lambda x: follow(x, matrix), lambda x: x @ jnp.matrix_transpose(matrix)),
+    ):
+        np.testing.assert_allclose(ours(change), plain(change), rtol=1e-12, atol=1e-12)
+        (found,), (expected,) = (jax.vjp(f, change)[1](towards) for f in (ours, plain))
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+        assert not np.allclose(found, matrix @ towards)
 
 
 def test_what_is_no_covariance_becomes_nan():

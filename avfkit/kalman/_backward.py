@@ -22,8 +22,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._lanes import inverse_root, lanes_last, product, transpose
-from .._linalg import cholesky
+from .._lanes import factors, lanes_last, product, transpose
+from .._linalg import cholesky, follow, led
 from .._precision import full_precision
 from ._chain import Conditionals, Potentials
 from ._condition import symmetric
@@ -130,7 +130,7 @@ def _looped(root: Array, reached: Array, rest: Array, said: Array) -> tuple[Arra
         scale, reach, left, hint = inputs
         heard = hint + message
         seen = product(transpose(scale), heard)
-        inverse = inverse_root(eye + product(seen[:, :-1], scale), least=1.0)
+        inverse = factors(eye + product(seen[:, :-1], scale), least=1.0)[1]
         wanted = reach - product(seen[:, :-1], left) - one * seen[:, -1:]
         drawn = product(transpose(inverse), product(inverse, wanted))
         path = left + product(scale, drawn)
@@ -167,16 +167,15 @@ def _walk_jvp(primals: tuple, tangents: tuple) -> tuple[Walk, Walk]:
     path, cov, heard, _ = walk
     slope = followed(heard, path)
     shrink = jnp.eye(cov.shape[1], dtype=cov.dtype) - cov @ heard[..., :-1]
-    turned = jnp.matrix_transpose(path[..., :-1])
-    change = dprior - dnoise @ slope
-    told = jnp.matrix_transpose(slope[..., :-1]) @ change
+    change = dprior - follow(dnoise, jnp.matrix_transpose(slope))
+    told = led(jnp.matrix_transpose(slope[..., :-1]), change)
     told = told + jnp.matrix_transpose(dprior[..., :-1]) @ slope
-    weights = (turned, jnp.matrix_transpose(whole(path)))
+    weights = (jnp.matrix_transpose(path[..., :-1]), jnp.matrix_transpose(whole(path)))
     weights = jax.tree.map(lambda leaf: shifted(leaf, reverse=True), weights)
     dheard = accumulated(weights, dsaid + shifted(told, reverse=True), reverse=True)
-    moved = cov @ dheard
-    dpath = shrink @ change - followed(moved, path)
-    dcov = shrink @ dnoise @ jnp.matrix_transpose(shrink) - moved[..., :-1] @ cov
+    moved = led(cov, dheard)
+    dpath = led(shrink, change) - followed(moved, path)
+    dcov = follow(led(shrink, dnoise), shrink) - follow(moved[..., :-1], cov)
     pull, bias = -slope[..., -1], path[..., -1]
     curvature = pull[..., None] * pull[:, None, :] - heard[..., :-1] @ shrink
     second = cov + bias[..., None] * bias[:, None, :]

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._lanes import cholesky, inverse_root, lanes_last, product, transpose
+from .._lanes import factors, lanes_last, product, transpose
 from .._precision import full_precision
 from ._backward import Augmented, followed, joined, whole
 from ._chain import Conditionals, Potentials
@@ -56,8 +56,9 @@ def _looped(prior: Array, noise_cov: Array, said: Array) -> tuple[Array, Array, 
         moved = product(dynamics, belief)
         cov = product(moved[:, :-1], transpose(dynamics)) + noise
         cov, mean = 0.5 * (cov + transpose(cov)), moved[:, -1:] + bias
-        scale = cholesky(cov, least=0.0)
-        inverse = inverse_root(eye + product(product(transpose(scale), precision), scale), 1.0)
+        scale = factors(cov, least=0.0)[0]
+        inner = eye + product(product(transpose(scale), precision), scale)
+        inverse = factors(inner, least=1.0)[1]
         half = product(scale, transpose(inverse))
         updated = product(half, transpose(half))
         after = mean - product(updated, product(precision, mean) + hint[:, -1:])

@@ -14,7 +14,7 @@ from ._chain import Conditionals, Markov, unrolled
 from ._condition import symmetric
 from ._filter import moved
 from ._method import Method, associative_scan, is_parallel
-from ._recursion import accumulated
+from ._recursion import accumulated, spread
 
 
 class Marginals(NamedTuple):
@@ -35,7 +35,7 @@ def marginals(path: Conditionals, *, method: Method = "auto") -> Marginals:
         mean, cov = found.bias, found.noise_cov
     else:
         mean = accumulated((path.dynamics, None), path.bias[..., None])[..., 0]
-        cov = symmetric(accumulated((path.dynamics, path.dynamics), path.noise_cov))
+        cov = spread(path.dynamics, path.noise_cov)
     return Marginals(mean, cov, path.dynamics[1:] @ cov[:-1])
 
 

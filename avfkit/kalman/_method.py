@@ -24,7 +24,8 @@ def is_parallel(method: Method, *, length: int, size: int) -> bool:
     """Whether a chain of `length` steps of a latent of `size` entries is scanned in parallel.
 
     "auto" is sequential on a CPU, whatever the sizes: there the parallel scan does more work and
-    finds no more hands. On an accelerator it is parallel from 64 steps on, for latents below 64.
+    finds no more hands (`benchmarks/growth.py` times both). On an accelerator it is parallel from
+    64 steps on, for latents below 64: by the depth of the two, not yet by a measurement.
 
     Raises:
         ValueError: there is no such method.

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._lanes import lanes_last, product, transpose
+from .._linalg import follow
 from .._precision import full_precision
+from ._condition import symmetric
 
 Weights = tuple[Float[Array, "_ rows rows *_"], Float[Array, "_ columns columns *_"] | None]
 """Of a step: L and R; `None` for the identity."""
@@ -39,6 +41,24 @@ def accumulated(
     return jax.lax.custom_linear_solve(
         residual, terms, lambda _, s: there(weights, s), lambda _, s: back(turned, s)
     )
+
+
+@jax.custom_jvp
+@full_precision
+def spread(
+    weights: Float[Array, "time latent latent"], terms: Float[Array, "time latent latent"]
+) -> Float[Array, "time latent latent"]:
+    """The symmetric part of X_t = L_t X_{t-1} L_t' + S_t from X_0 = 0; L_1 is not read."""
+    return symmetric(accumulated((weights, weights), terms))
+
+
+@spread.defjvp
+@full_precision
+def _spread_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    """The same recursion, of the terms dS + dL X L' + L X dL'."""
+    found = spread(*primals)
+    change = follow(tangents[0], primals[0] @ shifted(found))
+    return found, spread(primals[0], tangents[1] + change + jnp.matrix_transpose(change))
 
 
 def shifted(array: Float[Array, "time ..."], *, reverse: bool = False) -> Float[Array, "time ..."]:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avfkit.kalman._recursion import accumulated
+from avfkit.kalman._recursion import accumulated, spread
 
 
 def looped(left, right, terms, reverse):
@@ -55,3 +55,29 @@ def test_vectors_need_no_right_weights():
     with pytest.raises(AssertionError):
         wrong = looped(jnp.swapaxes(left, 1, 2), jnp.ones((4, 1, 1)), terms, False)
         np.testing.assert_allclose(accumulated((left, None), terms), wrong, atol=1e-12)
+
+
+def test_covariances_and_their_derivatives():
+    rng = np.random.default_rng(2)
+    left, root, *towards = (jnp.array(rng.normal(size=(4, 3, 3))) for _ in range(4))
+
+    def symmetric_part(left, terms):
+        found = looped(left, left, terms, False)
+        return 0.5 * (found + jnp.matrix_transpose(found))
+
+    @jax.jit
+    def derivatives(left, root):
+        every = []
+        for recursion in (spread, symmetric_part):
+
+            def total(left, root, recursion=recursion):
+                covariances = root @ jnp.matrix_transpose(root)
+                return jnp.sum(jnp.sin(recursion(left, covariances)))
+
+            slope = jax.jvp(total, (left, root), tuple(towards))[1]
+            every.append((total(left, root), jax.grad(total, (0, 1))(left, root), slope))
+        return every
+
+    one, other = derivatives(left, root)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
