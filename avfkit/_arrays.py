@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 _REAL = (jnp.floating, jnp.integer, jnp.bool_)
 
@@ -17,17 +18,24 @@ def said(value: Any) -> str:
     return repr(value)[:60] if plain else type(value).__name__
 
 
-def check_number(name: str, value: Any) -> None:
+def check_number(name: str, value: Any, expected: str = "a finite number") -> None:
     """Refuse what is no real number, or not finite."""
-    real = isinstance(value, int | float | np.integer | np.floating)
-    if not real or not (isinstance(value, int) or np.isfinite(value)):
-        raise TypeError(f"{name} is {said(value)}; expected a finite number.")
+    if not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} is {said(value)}; expected {expected}.")
+    if not (isinstance(value, int) or np.isfinite(value)):
+        raise ValueError(f"{name} is {value}; expected {expected}.")
+
+
+def check_positive(name: str, value: Any, expected: str = "a positive finite number") -> None:
+    """Refuse what is no real number, not finite, or not positive."""
+    check_number(name, value, expected)
+    if not value > 0:
+        raise ValueError(f"{name} is {value}; expected {expected}.")
 
 
 def check_real(name: str, value: Any) -> None:
     """Refuse what is no array of real numbers or booleans that JAX can take."""
-    known = isinstance(value, jax.Array | np.ndarray)
-    if not known or not any(jnp.issubdtype(value.dtype, kind) for kind in _REAL):
+    if not isinstance(value, jax.Array | np.ndarray) or not _is_real(value):
         raise TypeError(f"{name} is {said(value)}; expected an array of real numbers.")
     if isinstance(value, np.ndarray) and not value.dtype.isnative:
         raise TypeError(f"{name} is {said(value)}; expected the byte order of this machine.")
@@ -51,15 +59,31 @@ def as_float(name: str, value: Any) -> jax.Array:
     return array if floating else array.astype(jnp.result_type(float))
 
 
-def as_numbers(name: str, value: Any) -> np.ndarray:
+def as_numbers(name: str, value: Any, kind: type = float) -> np.ndarray:
     """An argument as an array of NumPy's floating-point numbers."""
     try:
         array = np.asarray(value)
-        if array.dtype.kind != "c":
-            return array.astype(float)
-    except (TypeError, ValueError):
-        pass
-    raise TypeError(f"{name} is {said(value)}; expected an array of real numbers.")
+    except (TypeError, ValueError):  # as of a list of lists of different lengths
+        array = None
+    if array is None or not _is_real(array):
+        raise TypeError(f"{name} is {said(value)}; expected an array of real numbers.")
+    return array.astype(kind, copy=False)
+
+
+def as_levels(value: Any) -> jax.Array:
+    """The levels of intervals: a vector of probabilities, refused if one can be seen to be none."""
+    levels = as_float("levels", value)
+    if levels.ndim != 1:
+        raise ValueError(f"levels has shape {levels.shape}; expected a vector.")
+    if not isinstance(levels, Tracer):
+        for level in np.asarray(levels):
+            if not 0.0 <= level <= 1.0:
+                raise ValueError(f"levels holds {level:g}; expected probabilities from 0 to 1.")
+    return levels
+
+
+def _is_real(array: jax.Array | np.ndarray) -> bool:
+    return any(jnp.issubdtype(array.dtype, kind) for kind in _REAL)
 
 
 def check_batch(batch: Any) -> None:

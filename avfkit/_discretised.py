@@ -15,6 +15,7 @@ import numpy as np
 from jax.scipy.special import erfc, ndtr
 from jaxtyping import Array, Bool, Float, Key
 
+from ._arrays import check_positive
 from ._distributions import LOG_2PI, AbstractDistribution, seen
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
@@ -50,8 +51,7 @@ class DiscretisedGaussian(AbstractDistribution):
     offset: float = eqx.field(static=True)
 
     def __check_init__(self) -> None:
-        if not (self.window > 0.0 and math.isfinite(self.window)):
-            raise ValueError(f"window is {self.window}; expected a positive finite width.")
+        check_positive("window", self.window, "a positive finite width")
 
     @classmethod
     def centred(

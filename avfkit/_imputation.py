@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from ._arrays import as_array
+from ._arrays import as_levels
 from ._checked import Size, checked
 from ._inference import AbstractInference
 from ._model import AbstractModel, prepare
@@ -108,12 +108,9 @@ def coverage(
     Reference: Gneiting, Balabdaoui and Raftery (2007), "Probabilistic forecasts, calibration and
     sharpness".
     """
-    levels = as_array("levels", levels).astype(samples.dtype)
-    if levels.ndim > 1 or len(samples) == 0:
-        raise ValueError(
-            f"levels has shape {levels.shape} and samples {samples.shape}; expected a vector and "
-            "at least one sample."
-        )
+    levels = as_levels(levels).astype(samples.dtype)
+    if len(samples) == 0:
+        raise ValueError("samples is empty; expected at least one.")
     tails = (1.0 - levels) / 2.0
     low, high = (jnp.quantile(samples, edge, axis=0) for edge in (tails, 1.0 - tails))
     inside = (low <= truth) & (truth <= high) & ~jnp.isnan(truth)

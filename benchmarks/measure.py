@@ -99,9 +99,10 @@ def processor() -> str:
     return " ".join([name for name in known if name in flags])
 
 
-def write(name: str, result: dict[str, Any]) -> None:
-    """Print a result and keep it: in `benchmarks/results`, or where AVFKIT_BENCHMARKS says."""
+def write(name: str, result: dict[str, Any], *, quiet: bool = False) -> None:
+    """Keep a result, in `benchmarks/results` or where AVFKIT_BENCHMARKS says, and print it."""
     text = json.dumps(result, indent=2)
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.json").write_text(text + "\n")
-    print(text)
+    if not quiet:
+        print(text)

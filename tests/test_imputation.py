@@ -100,4 +100,7 @@ def test_bad_arguments_are_named():
     with pytest.raises(ValueError) as error:
         avfkit.imputation(lds, kalman, xs, None, key=KEY, num_samples=0)
     assert str(error.value) == "num_samples is 0; expected at least 1."
+    with pytest.raises(ValueError) as error:
+        avfkit.coverage(xs[None], xs, [0.5, 90.0])
+    assert str(error.value) == "levels holds 90; expected probabilities from 0 to 1."
     assert jax.eval_shape(lambda: avfkit.coverage(xs[None], xs, [0.5])).shape == (1,)

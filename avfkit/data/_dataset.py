@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Int
 
-from .._arrays import said
-from ._levels import Levels, check_units
+from .._arrays import as_numbers, check_number, check_positive
+from ._levels import Levels
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +47,7 @@ class Dataset:
         (2, 2, [3, 5])
 
     Raises:
+        TypeError: if a sequence holds no real numbers, or a unit is no number.
         ValueError: if there is no sequence, a sequence is empty, has the wrong rank or holds an
             infinite value, the sequences differ in their number of columns, or a mask, a unit or
             the shape does not fit.
@@ -155,10 +156,14 @@ def check_sequences(
     """The sequences as float32 arrays `[time, obs]`; `Levels` as they are, unread.
 
     Raises:
+        TypeError: if one holds no real numbers.
         ValueError: if there is none, or one is empty, of the wrong rank or width, or infinite.
     """
     with np.errstate(over="ignore"):  # a number too large for float32 is reported below
-        arrays = tuple(s if isinstance(s, Levels) else _floats(s) for s in sequences)
+        arrays = tuple(
+            s if isinstance(s, Levels) else as_numbers(f"{name}: sequences[{i}]", s, np.float32)
+            for i, s in enumerate(sequences)
+        )
     if not arrays:
         raise ValueError(f"{name}: found no sequences, expected at least one.")
     for i, a in enumerate(arrays):
@@ -200,12 +205,11 @@ def _check_masks(
 
 
 def _check_description(data: Dataset) -> None:
-    check_units(data.offset, data.scale)
+    check_number(f"{data.name}: offset", data.offset)
+    check_positive(f"{data.name}: scale", data.scale)
     for field, number in {"window": data.window, "rate": data.rate}.items():
-        if number is not None and not (np.isfinite(number) and number > 0):
-            raise ValueError(
-                f"{data.name}: {field} is {number}, expected None or a positive finite number."
-            )
+        if number is not None:
+            check_positive(f"{data.name}: {field}", number, "None or a positive finite number")
     if data.shape is not None and math.prod(data.shape) != data.obs_size:
         raise ValueError(
             f"{data.name}: shape is {data.shape}, expected {data.obs_size} entries, one per column."
@@ -218,16 +222,3 @@ def mask_of(sequence: np.ndarray, observed: np.ndarray | None) -> Bool[np.ndarra
     if observed is None:
         return mask
     return mask & (observed if observed.ndim == 2 else observed[:, None])
-
-
-def _floats(sequence: object) -> np.ndarray:
-    try:
-        array = np.asarray(sequence)
-        if array.dtype.kind != "c":
-            return array.astype(np.float32, copy=False)
-    except (TypeError, ValueError):
-        pass
-    raise TypeError(
-        f"the data holds a sequence that is {said(sequence)}; expected sequences of real numbers "
-        "[time, obs]."
-    )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from .._arrays import check_positive
 from .._checked import checked
 from ._dataset import Dataset
 
@@ -87,8 +88,7 @@ def lds(
     _check_sizes(latent_size=latent_size, obs_size=obs_size)
     _check_sizes(num_sequences=num_sequences, length=length)
     for name, variance in {"q": q, "r": r}.items():
-        if not (variance > 0 and np.isfinite(variance)):
-            raise ValueError(f"{name} is {variance}, expected a positive finite variance.")
+        check_positive(name, variance, "a positive finite variance")
     if seed < 0:
         raise ValueError(f"seed is {seed}, expected 0 or more.")
     truth = _system(latent_size, obs_size, q, r, np.random.default_rng((seed, _SYSTEM)))

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import check_number, check_positive
+
 
 @dataclass(frozen=True, eq=False)
 class Levels:
@@ -19,7 +21,7 @@ class Levels:
         scale: levels per unit.
 
     Raises:
-        TypeError: if `raw` holds no integers.
+        TypeError: if `raw` holds no integers, or a unit is no number.
         ValueError: if `scale` is not positive and finite or `offset` not finite.
 
     Example:
@@ -38,7 +40,8 @@ class Levels:
         if not isinstance(self.raw, np.ndarray) or self.raw.dtype.kind not in "iu":
             found = getattr(self.raw, "dtype", type(self.raw).__name__)
             raise TypeError(f"raw has dtype {found}, expected integers.")
-        check_units(self.offset, self.scale)
+        check_number("offset", self.offset)
+        check_positive("scale", self.scale)
 
     def __len__(self) -> int:
         """Number of steps."""
@@ -74,20 +77,3 @@ class Levels:
         if copy is False:
             raise ValueError("levels are standardised when read: no array of them without a copy.")
         return np.asarray(self[:], dtype)
-
-
-def check_units(offset: int | float, scale: int | float) -> None:
-    """Raises if no number can be standardised with these.
-
-    Raises:
-        TypeError: if one is no number.
-        ValueError: if `scale` is not positive and finite or `offset` not finite.
-    """
-    if isinstance(scale, str | complex) or np.ndim(scale) or scale is None:
-        raise TypeError(f"scale is {scale!r}, expected a positive finite number.")
-    if isinstance(offset, str | complex) or np.ndim(offset) or offset is None:
-        raise TypeError(f"offset is {offset!r}, expected a finite number.")
-    if not ((isinstance(scale, int) or np.isfinite(scale)) and scale > 0):
-        raise ValueError(f"scale is {scale}, expected a positive finite number.")
-    if not (isinstance(offset, int) or np.isfinite(offset)):
-        raise ValueError(f"offset is {offset}, expected a finite number.")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from .._arrays import check_positive
 from ._dataset import Dataset, Splits
 from ._films import Words
 
@@ -42,8 +43,7 @@ class Filming:
             )
         if self.length < 1:
             raise ValueError(f"length is {self.length}, expected at least 1.")
-        if not (self.noise > 0 and np.isfinite(self.noise)):
-            raise ValueError(f"noise is {self.noise}, expected a positive finite variance.")
+        check_positive("noise", self.noise, "a positive finite variance")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}, expected 0 or more.")
 

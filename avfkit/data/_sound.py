@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from .._arrays import as_numbers, check_number
+from .._arrays import as_numbers, check_number, check_positive
 from ._cache import written_whole
 from ._rolls import KEYS, LOWEST_NOTE
 
@@ -113,8 +113,5 @@ def _checked(roll: ArrayLike, seconds_per_step: float) -> np.ndarray:
         raise ValueError(
             f"roll has shape {roll.shape}, expected (time, {KEYS}) with at least one step."
         )
-    if not (seconds_per_step > 0 and np.isfinite(seconds_per_step)):
-        raise ValueError(
-            f"seconds_per_step is {seconds_per_step}, expected a positive finite number."
-        )
+    check_positive("seconds_per_step", seconds_per_step)
     return roll

@@ -19,7 +19,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, Num
 
-from .._arrays import as_array
+from .._arrays import as_levels
 from .._checked import Size, check_fields, checked
 from ._scores import crps, draws_and_truth
 
@@ -67,9 +67,7 @@ class Calibration(eqx.Module):
         Args:
             levels: probabilities from 0 to 1.
         """
-        levels = as_array("levels", levels).astype(self.pit.dtype)
-        if levels.ndim != 1:
-            raise ValueError(f"levels has shape {levels.shape}; expected a vector.")
+        levels = as_levels(levels).astype(self.pit.dtype)
         known = jnp.ravel(~jnp.isnan(self.pit))
         far = jnp.ravel(jnp.abs(2.0 * self.pit - 1.0))
         return jnp.mean((far <= levels[:, None]), axis=1, where=known, dtype=levels.dtype)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
-from .._arrays import check_number
+from .._arrays import check_positive
 from .._checked import checked
 from .._sample import sample
 from ..models import LDS
@@ -68,9 +68,7 @@ def linear_gaussian_problems(
         ValueError: an SNR is not positive, or `missing` is not a probability below 1.
     """
     for number, snr in enumerate(snrs):
-        check_number(f"snrs[{number}]", snr)
-    if not all(snr > 0.0 for snr in snrs):
-        raise ValueError(f"snrs holds {min(snrs):g}; expected positive numbers.")
+        check_positive(f"snrs[{number}]", snr)
     if not 0.0 <= missing < 1.0:
         raise ValueError(f"missing is {missing}; expected a probability below 1.")
     settings = [(shape, snr) for shape in shapes for snr in snrs]

@@ -39,8 +39,9 @@ def element(prior: Conditionals, potential: Potentials) -> Element:
     Raises:
         ValueError: an array has another shape.
     """
-    _of_a_step(prior.dynamics, prior.bias, prior.noise_cov, potential.precision, potential.linear)
-    now, message = conditioned(prior, potential.precision, potential.linear)
+    says = (potential.precision, potential.linear)
+    _of_a_step(prior.dynamics, prior.bias, prior.noise_cov, *says, log_scale=potential.log_scale)
+    now, message = conditioned(prior, *says)
     return Element(now.dynamics, now.bias, now.noise_cov, message[0], message[1])
 
 
@@ -51,6 +52,8 @@ def _of_a_step(
     noise_cov: Float[Array, "latent latent"],
     precision: Float[Array, "latent latent"],
     linear: Float[Array, " latent"],
+    *,
+    log_scale: Float[Array, ""],
 ) -> None:
     """Refuses what does not fit together."""
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
+from .._arrays import check_positive
 from .._checked import Size, checked
 from .._distributions import DiagonalGaussian
 from ._convolution import convolve, spread
@@ -111,8 +112,8 @@ class FrameDecoder(eqx.Module):
                 `noise` is neither None nor positive and finite.
         """
         _check(size, widths)
-        if noise is not None and not 0.0 < noise < math.inf:
-            raise ValueError(f"noise is {noise}; expected None or a positive finite variance.")
+        if noise is not None:
+            check_positive("noise", noise, "None or a positive finite variance")
         first, second, third, last, start = jr.split(key, 5)
         a, b, c = widths
         linear = eqx.nn.Linear(latent_size, a * (size // 4) ** 2, key=first)

@@ -178,8 +178,9 @@ NN = {
 
 DATA = {
     "Dataset": Entry(
-        lambda sequences, observed: data.Dataset("d", sequences, observed),
-        {"sequences": [XS], "observed": [np.ones(T, bool)]},
+        partial(data.Dataset, "d"),
+        {"sequences": [XS], "observed": [np.ones(T, bool)], "offset": 0.0, "scale": 2.0}
+        | {"window": 0.1, "rate": 8.0},
         traced=False,
     ),
     "Levels": Entry(

@@ -55,9 +55,9 @@ KEYS = {
     "a seed": lambda key: 0,
     "None": lambda key: None,
 }
-ALWAYS_WRONG = {"two axes more", "complex64", "objects", "words", "a word", *KEYS} - {"None"} | {
-    *("-1", "'3'", "1j", "an array"),
-}
+NO_NUMBERS = {*KEYS, "complex64", "objects", "words", "a word", "1j", "'3'"} - {"None"}
+ALWAYS_WRONG = NO_NUMBERS | {"two axes more", "-1", "an array"}
+SAME_SHAPE = {*KINDS, *VALUES, *LAYOUTS} - {"None"}
 
 
 def is_key(leaf):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from avfkit_widgets.book import read_result, results_table
+from avfkit_widgets.book import read_benchmark, read_result, results_table, table
 
 PROVENANCE = {
     "command": "make x",
@@ -49,7 +49,25 @@ def test_table(project: Path) -> None:
         '<th scope="row">results/vrnn/own.json</th><td>make x</td><td>0.1.0</td><td>0</td>'
         "<td>cpu</td><td>12.3</td><td>2025-01-31</td>" in html
     )
-    assert repr(shown).splitlines()[1] == "VRNN & filter | 7.01"
+    assert repr(shown).splitlines()[2] == "VRNN & filter | 7.01"
+
+
+def test_a_table_of_words() -> None:
+    shown = table(["method", "nats"], [["a < b", "1"]], caption="c")
+    html = shown._repr_mimebundle_()["text/html"]
+    assert html.startswith('<div class="avf-table"><table class="avf-results"><caption>c</caption>')
+    assert '<tr><th scope="row">a &lt; b</th><td>1</td></tr>' in html
+    assert repr(shown) == "c\nmethod | nats\na < b | 1"
+    with pytest.raises(ValueError) as error:
+        table(["method", "nats"], [["AVF"]], caption="c")
+    assert str(error.value) == "row ['AVF'] has 1 entries; expected 2"
+
+
+def test_a_benchmark_that_nobody_has_run(project: Path) -> None:
+    assert read_benchmark("speed") is None
+    (folder := project / "benchmarks" / "results").mkdir(parents=True)
+    (folder / "speed.json").write_text('{"ms": 1.5}')
+    assert read_benchmark("speed") == {"ms": 1.5}
 
 
 def test_a_missing_value(project: Path) -> None:

@@ -135,10 +135,10 @@ def test_bad_masks(message):
 
 
 BAD_WORDS = {
-    "scale is 0.0, expected a positive finite number.": {"scale": 0.0},
-    "offset is inf, expected a finite number.": {"offset": float("inf")},
-    "d: window is -1.0, expected None or a positive finite number.": {"window": -1.0},
-    "d: rate is nan, expected None or a positive finite number.": {"rate": float("nan")},
+    "d: scale is 0.0; expected a positive finite number.": {"scale": 0.0},
+    "d: offset is inf; expected a finite number.": {"offset": float("inf")},
+    "d: window is -1.0; expected None or a positive finite number.": {"window": -1.0},
+    "d: rate is nan; expected None or a positive finite number.": {"rate": float("nan")},
     "d: shape is (2, 3), expected 4 entries, one per column.": {"shape": (2, 3)},
 }
 

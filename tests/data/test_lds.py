@@ -67,9 +67,9 @@ def test_seed_names_the_system_and_more_sequences_change_nothing():
 
 
 BAD = {
-    "q is 0.0, expected a positive finite variance.": {"q": 0.0},
-    "q is nan, expected a positive finite variance.": {"q": float("nan")},
-    "r is -1.0, expected a positive finite variance.": {"r": -1.0},
+    "q is 0.0; expected a positive finite variance.": {"q": 0.0},
+    "q is nan; expected a positive finite variance.": {"q": float("nan")},
+    "r is -1.0; expected a positive finite variance.": {"r": -1.0},
     "latent_size is 0, expected at least 1.": {"latent_size": 0},
     "obs_size is 0, expected at least 1.": {"obs_size": 0},
     "num_sequences is 0, expected at least 1.": {"num_sequences": 0},

@@ -109,9 +109,9 @@ def test_bad_input():
         Levels(np.zeros((2, 2)), 0.0, 1.0)
     assert str(error.value) == "raw has dtype float64, expected integers."
     for offset, scale, message in (
-        (0.0, 0.0, "scale is 0.0, expected a positive finite number."),
-        (0.0, float("inf"), "scale is inf, expected a positive finite number."),
-        (float("nan"), 1.0, "offset is nan, expected a finite number."),
+        (0.0, 0.0, "scale is 0.0; expected a positive finite number."),
+        (0.0, float("inf"), "scale is inf; expected a positive finite number."),
+        (float("nan"), 1.0, "offset is nan; expected a finite number."),
     ):
         with pytest.raises(ValueError) as error:
             Levels(RAW, offset, scale)

@@ -98,10 +98,10 @@ BAD = {
         "num_sequences": (1, 0, 1)
     },
     "length is 0, expected at least 1.": {"length": 0},
-    "noise is 0.0, expected a positive finite variance.": {"noise": 0.0},
-    "noise is -0.1, expected a positive finite variance.": {"noise": -0.1},
-    "noise is inf, expected a positive finite variance.": {"noise": float("inf")},
-    "noise is nan, expected a positive finite variance.": {"noise": float("nan")},
+    "noise is 0.0; expected a positive finite variance.": {"noise": 0.0},
+    "noise is -0.1; expected a positive finite variance.": {"noise": -0.1},
+    "noise is inf; expected a positive finite variance.": {"noise": float("inf")},
+    "noise is nan; expected a positive finite variance.": {"noise": float("nan")},
     "seed is -1, expected 0 or more.": {"seed": -1},
 }
 

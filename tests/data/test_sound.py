@@ -84,8 +84,8 @@ BAD = {
     "roll has shape (0, 88), expected (time, 88) with at least one step.": {
         "roll": np.zeros((0, 88))
     },
-    "seconds_per_step is 0.0, expected a positive finite number.": {"seconds_per_step": 0.0},
-    "seconds_per_step is nan, expected a positive finite number.": {
+    "seconds_per_step is 0.0; expected a positive finite number.": {"seconds_per_step": 0.0},
+    "seconds_per_step is nan; expected a positive finite number.": {
         "seconds_per_step": float("nan")
     },
 }

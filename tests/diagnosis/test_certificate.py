@@ -159,7 +159,7 @@ def test_what_cannot_be_certified_is_refused():
     )
     with pytest.raises(TypeError, match=message):
         certified(lambda model, *, key: model)
-    with pytest.raises(ValueError, match=r"^snrs holds 0; expected positive numbers\.$"):
+    with pytest.raises(ValueError, match=r"^snrs\[0\] is 0\.0; expected a positive finite"):
         avfkit.linear_gaussian_problems(key=KEY, snrs=[0.0])
     with pytest.raises(ValueError, match=r"^missing is 1\.0; expected a probability below 1\.$"):
         avfkit.linear_gaussian_problems(key=KEY, missing=1.0)

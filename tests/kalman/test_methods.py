@@ -378,6 +378,14 @@ def test_lengths_that_differ_are_named():
     assert str(error.value) == "chain has 5 steps; expected 6, as potentials."
 
 
+def test_what_an_element_does_not_read_is_checked_as_well():
+    records = (random_chain(0, 2, 1), random_potentials(0, 2, 1))
+    step, potential = (jax.tree.map(lambda leaf: leaf[0], record) for record in records)
+    with pytest.raises(ValueError) as error:
+        kalman.element(step, potential._replace(log_scale=jnp.array(1j)))
+    assert str(error.value) == ("log_scale is complex128 of shape (); expected Float[Array, ''].")
+
+
 def test_a_batch_calls_no_lapack():
     chain, potentials = random_chain(0, 3, 4), random_potentials(0, 3, 4)
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), potentials)

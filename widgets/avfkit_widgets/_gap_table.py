@@ -1,7 +1,7 @@
 """What the gap explorer shows, as pure functions: four bars and their sum."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import equinox as eqx
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 import avfkit
 
@@ -63,7 +63,10 @@ class GapTable(AbstractTable):
         world, inference, most, (length, sequences, samples), key = self._given
         method = stopped(inference, most, values["iterations"])
         share = jnp.asarray(values["missing"] / 100)
-        found = _found(world(values["snr"]), method, share, (length, sequences, samples), key)
+        xs, observed, keys = _drawn(world(values["snr"]), share, (length, sequences), key)
+        gap = partial(avfkit.gap, world(values["snr"]), method, num_samples=samples, num_draws=8)
+        # `gap` is compiled inside: a chapter that calls it in the same shapes shares it.
+        found = jax.vmap(lambda x, seen, k: gap(x, seen, key=k))(xs, observed, keys)
         nats, errors = np.array([found.nats(term) for term in TERMS]).T
         return {"nats": nats, "errors": errors}
 
@@ -111,20 +114,15 @@ def _sliders(
 
 
 @eqx.filter_jit
-def _found(
-    model: avfkit.LDS,
-    inference: avfkit.AbstractInference,
-    share: Float[Array, ""],
-    sizes: tuple[int, int, int],
-    key: Key[Array, ""],
-) -> avfkit.Gap:
-    length, sequences, samples = sizes
+def _drawn(
+    model: avfkit.LDS, share: Float[Array, ""], sizes: tuple[int, int], key: Key[Array, ""]
+) -> tuple[Float[Array, "sequences time obs"], Bool[Array, "sequences time"], Key[Array, "..."]]:
+    length, sequences = sizes
 
-    def one(key: Key[Array, ""]) -> avfkit.Gap:
+    def one(key: Key[Array, ""]) -> tuple[Array, Array, Array]:
         draw_key, gap_key, key = jr.split(key, 3)
         xs, _ = avfkit.sample(model, length, key=draw_key)
         observed = jr.uniform(gap_key, (length,), xs.dtype) >= share
-        options = dict(num_samples=samples, num_draws=8)
-        return avfkit.gap(model, inference, xs, observed.at[0].set(True), key=key, **options)
+        return xs, observed.at[0].set(True), key
 
     return jax.vmap(one)(jr.split(key, sequences))

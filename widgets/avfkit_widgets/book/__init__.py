@@ -26,6 +26,8 @@ from avfkit_widgets.book._project import calm_kernels as calm_kernels
 from avfkit_widgets.book._project import keep_compiled as keep_compiled
 from avfkit_widgets.book._project import library_hash as library_hash
 from avfkit_widgets.book._project import project_root as project_root
+from avfkit_widgets.book._results import read_benchmark as read_benchmark
 from avfkit_widgets.book._results import read_result as read_result
 from avfkit_widgets.book._results import results_table as results_table
+from avfkit_widgets.book._results import table as table
 from avfkit_widgets.book._training import training_figure as training_figure

@@ -82,13 +82,58 @@ def results_table(
         [f"results/{file}", *(_words(result["provenance"][key]) for key in PROVENANCE)]
         for file, result in results.items()
     ]
-    html = (
-        _table(caption, ["Method", *columns], rows, "avf-results")
-        + "<details><summary>Where these numbers come from</summary>"
+    details = (
+        "<details><summary>Where these numbers come from</summary>"
         + _table("Provenance", ["file", *PROVENANCE], origins, "avf-provenance")
         + "</details>"
     )
-    plain = "\n".join(" | ".join(row) for row in [["Method", *columns], *rows])
+    return _shown(caption, ["Method", *columns], rows, details)
+
+
+def read_benchmark(name: str) -> dict[str, Any] | None:
+    """Read what a script of `benchmarks/` has measured.
+
+    Args:
+        name: that of the file in `benchmarks/results`, without `.json`.
+
+    Returns:
+        Its object, or None where nobody has run the script yet.
+    """
+    path = project_root() / "benchmarks" / "results" / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str) -> Html:
+    """Show rows of words as a table; on a narrow page it scrolls within itself.
+
+    Args:
+        heads: the heading of each column, units included.
+        rows: the first entry of each is the name of the row.
+        caption: what the table shows.
+
+    Returns:
+        The table.
+
+    Raises:
+        ValueError: if a row has not one entry for each heading.
+
+    Example:
+        >>> table(["method", "nats"], [["AVF", "7.01"]], caption="On chorales")
+        On chorales
+        method | nats
+        AVF | 7.01
+    """
+    for row in rows:
+        if len(row) != len(heads):
+            raise ValueError(f"row {row!r} has {len(row)} entries; expected {len(heads)}")
+    return _shown(caption, heads, rows)
+
+
+def _shown(
+    caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], details: str = ""
+) -> Html:
+    html = _table(caption, heads, rows, "avf-results") + details
+    plain = "\n".join([caption, *(" | ".join(row) for row in [heads, *rows])])
     return Html(f'<div class="avf-table">{html}</div>', plain=plain)
 
 
