@@ -15,7 +15,7 @@ import pytest
 import avfkit
 from avfkit._prediction import inferred
 from avfkit.train import CheckpointError
-from tests.helpers import make, observations, random_lds
+from tests.helpers import FILTER_PAIRS, make, observations, random_lds
 
 KEY = jr.key(3)
 LENGTH = 5
@@ -23,7 +23,7 @@ LENGTH = 5
 FIELDS = ("prior", "posterior", "z", "reconstruction", "kl", "iterations")
 
 # A filter with a memory, and one whose `infer` is more than a scan of its steps; a belief is below.
-# `benchmarks/contract.py` streams every pair.
+# `benchmarks/contract.py` streams every pair; here every filter is traced.
 PAIRS = [("lds-mlp", "own-recurrent"), ("vrnn-gaussian", "avf")]
 
 
@@ -60,6 +60,17 @@ def test_a_stream_goes_the_way_of_the_batch(pair):
         same(getattr(steps, name), getattr(trace, name), rtol=1e-9, atol=1e-10)
     assert state.steps == LENGTH and steps.reconstruction[1] + steps.kl[1] == 0.0
     assert jax.tree.map(jax.typeof, state) == jax.tree.map(jax.typeof, first)  # weak types, too
+
+
+@pytest.mark.parametrize("pair", FILTER_PAIRS, ids="-".join)
+def test_a_stream_of_any_filter_keeps_its_size(pair):
+    model, inference = make(*pair)
+    online = avfkit.OnlineFilter(model, inference)
+    first = eqx.filter_eval_shape(online.init, key=KEY)
+    state, now = eqx.filter_eval_shape(online.step, first, np.zeros(model.obs_size))
+    kinds = [[(a.shape, a.dtype) for a in jax.tree.leaves(tree)] for tree in (first, state)]
+    assert kinds[0] == kinds[1] and jax.tree.structure(first) == jax.tree.structure(state)
+    assert now.posterior.mean.shape == (model.latent_size,) and now.kl.shape == ()
 
 
 def kalman(obs=3, inference=None):

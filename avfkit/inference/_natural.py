@@ -50,16 +50,14 @@ def natural_gradient(
     if not trust > 0.0:
         raise ValueError(f"trust is {trust}; expected a positive number.")
 
-    def init(q: Any) -> optax.ScaleByScheduleState:
-        _diagonal(q)
+    def init(params: Any) -> Any:
+        _diagonal(params)
         return optax.ScaleByScheduleState(jnp.zeros((), int))
 
-    def update(
-        gradient: Any, state: optax.ScaleByScheduleState, q: Any = None
-    ) -> tuple[Any, optax.ScaleByScheduleState]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        gradient, q = _diagonal(updates), _diagonal(params)
         rho = rate(state.count) if callable(rate) else rate
-        q = _diagonal(q)
-        step = _step(_diagonal(gradient), q, jnp.asarray(rho, q.mean.dtype), trust)
+        step = _step(gradient, q, jnp.asarray(rho, q.mean.dtype), trust)
         return step, optax.ScaleByScheduleState(state.count + 1)
 
     return optax.GradientTransformation(init, update)

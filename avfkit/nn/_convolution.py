@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
@@ -201,7 +202,7 @@ def _primitive(name: str, plain: Callable[..., Array], fast: Callable[..., Array
 
     def abstract(x: Any, other: Any, *, at: _Geometry) -> Any:
         found = jax.eval_shape(partial(plain, at=at), x, other)
-        return jax.core.ShapedArray(found.shape, found.dtype)
+        return ShapedArray(found.shape, found.dtype)
 
     primitive.def_impl(jax.jit(primitive.bind, static_argnames="at"))
     primitive.def_abstract_eval(abstract)

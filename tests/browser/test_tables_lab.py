@@ -17,8 +17,10 @@ SHOWS = {
     "posterior": ["family", "snr", "latent"],
     "mask": ["start", "length"],
     "scan": ["length", "workers", "latency", "round"],
+    "stream": ["gap", "step"],
+    "gap": ["snr", "missing", "iterations"],
 }
-MOVES = {"posterior": "mean field", "scan": 16}
+MOVES = {"posterior": "mean field", "scan": 16, "stream": "some", "gap": 2}
 
 
 @pytest.mark.parametrize("kind", SHOWS)
