@@ -54,7 +54,7 @@ def pendulum(*, small: bool = False) -> Preset:
         iterations={"avf": 2, "vfem": 10},
         smoothers={name: partial(make, nets) for name, make in SMOOTHERS.items()},
         measure=measure,
-        prepare=_quieter,
+        prepare=partial(_quieter, 0.02 if small else 0.003),
         latent=3,
         rate=50.0,
     )
@@ -138,12 +138,16 @@ def _model(nets: _Networks, *, latent: int = 3, key: Key[Array, ""]) -> avfkit.L
     return avfkit.LDS.create(dynamics, noise_var=0.1, emission=emission)
 
 
-def _quieter(tree: tuple, train: Dataset) -> tuple:
-    """Structured posteriors start from a chain with little noise; rivals give up before it."""
+def _quieter(noise_var: float, tree: tuple, train: Dataset) -> tuple:
+    """Structured posteriors start from a chain with little noise; rivals give up before it.
+
+    Convolutions ask for less of it than dense layers: they are quick to keep pictures in the
+    latents, and with much noise the chain has no say in what those are.
+    """
     del train
     model, inference = tree
     if isinstance(inference, avfkit.StructuredSmoother | avfkit.StructuredFilter):
-        model = avfkit.LDS.create(model.dynamics, noise_var=0.02, emission=model.emission)
+        model = avfkit.LDS.create(model.dynamics, noise_var=noise_var, emission=model.emission)
     return model, inference
 
 
