@@ -71,7 +71,7 @@ def test_the_twin_is_smaller(name):
     for inference in ("own", "avf"):
         assert sum(parameter_counts(small, inference)) < sum(parameter_counts(large, inference))
     assert parameter_counts(small, "vfem")[1] == 0
-    assert small.recipe.steps < large.recipe.steps
+    assert small.recipe.steps <= large.recipe.steps
     assert small.kind == large.kind
 
 
