@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from .._arrays import check_positive
 from .._distributions import DiagonalGaussian
 
 
@@ -34,8 +35,8 @@ def natural_gradient(
             diagonal says of correlated latents, is not true far away.
 
     Raises:
-        ValueError: rate or trust is not positive, or rate is above 1.
-        TypeError: the optimizer is given anything but a diagonal Gaussian.
+        ValueError: rate or trust is not positive and finite, or rate is above 1.
+        TypeError: one is no number, or the optimizer is given anything but a diagonal Gaussian.
 
     **Example**
 
@@ -45,10 +46,12 @@ def natural_gradient(
 
     Reference: Khan and Lin (2017), "Conjugate-computation variational inference".
     """
-    if not (callable(rate) or 0.0 < rate <= 1.0):
-        raise ValueError(f"rate is {rate}; expected a number in (0, 1], or a schedule.")
-    if not trust > 0.0:
-        raise ValueError(f"trust is {trust}; expected a positive number.")
+    if not callable(rate):
+        expected = "a number in (0, 1], or a schedule"
+        check_positive("rate", rate, expected)
+        if rate > 1.0:
+            raise ValueError(f"rate is {rate}; expected {expected}.")
+    check_positive("trust", trust)
 
     def init(params: Any) -> Any:
         _diagonal(params)

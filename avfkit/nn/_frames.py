@@ -15,8 +15,9 @@ from jaxtyping import Array, Float, Key
 from .._arrays import check_positive
 from .._checked import Size, checked
 from .._distributions import DiagonalGaussian
-from ._convolution import convolve, spread
+from ._convolution import spread
 from ._heads import LOG_VAR_RANGE
+from ._images import convolved
 from ._initial import he_normal
 
 Widths = tuple[int, int, int]
@@ -66,8 +67,8 @@ class FrameEncoder(eqx.Module):
     def __call__(self, x: Float[Array, " obs"]) -> Float[Array, " out"]:
         """The vector of a picture whose pixels come in rows from the top left."""
         hidden = x.reshape(self.size, self.size, 1)
-        for layer, stride in zip(self.convolutions, (1, 2, 2), strict=True):
-            hidden = jax.nn.relu(_convolved(layer, hidden, stride))
+        for layer in self.convolutions:
+            hidden = jax.nn.relu(convolved(layer, hidden))
         return self.linear(hidden.transpose(2, 0, 1).ravel())
 
 
@@ -128,7 +129,7 @@ class FrameDecoder(eqx.Module):
         hidden = self.linear(z).reshape(-1, self.size // 4, self.size // 4).transpose(1, 2, 0)
         for layer in self.doublings:
             hidden = layer(jax.nn.relu(hidden))
-        pixels = _convolved(self.last, jax.nn.relu(hidden), 1)
+        pixels = convolved(self.last, jax.nn.relu(hidden))
         mean, *log_var = pixels.reshape(-1, pixels.shape[-1]).T
         if self.noise is None:
             return DiagonalGaussian(mean, jnp.clip(log_var[0], *LOG_VAR_RANGE))
@@ -155,15 +156,6 @@ class Doubling(eqx.Module):
         height, width, _ = image.shape
         size = (2 * height, 2 * width)
         return spread(image, self.weight, stride=2, before=0, size=size) + self.bias[:, 0, 0]
-
-
-def _convolved(
-    layer: eqx.nn.Conv2d, image: Float[Array, "_h _w _in"], stride: int
-) -> Float[Array, "_h2 _w2 _out"]:
-    """By 3 x 3 taps, with a row of zeros on each side."""
-    bias = layer.bias
-    assert bias is not None
-    return convolve(image, layer.weight, stride=stride, before=1, after=1) + bias[:, 0, 0]
 
 
 def _check(size: int, widths: Widths) -> None:

@@ -48,7 +48,7 @@ class Block(eqx.Module):
 
     def __call__(self, image: Float[Array, "_h _w _in"]) -> Float[Array, "_h2 _w2 _out"]:
         """The feature map of an image."""
-        return self.activation(_normalised(self.norm, _convolved(self.convolution, image)))
+        return self.activation(_normalised(self.norm, convolved(self.convolution, image)))
 
 
 class ImageEncoder(eqx.Module):
@@ -147,7 +147,7 @@ class ImageDecoder(eqx.Module):
             hidden = jnp.concatenate([hidden, skips[-1 - index]], -1) if skips else hidden
             for block in stage:
                 hidden = block(hidden)
-        return jnp.moveaxis(_convolved(self.last, hidden), -1, 0)
+        return jnp.moveaxis(convolved(self.last, hidden), -1, 0)
 
 
 def _widths(size: int, backbone: str, channels: int) -> list[int]:
@@ -178,9 +178,7 @@ def _leaky_relu(values: Float[Array, "*size"]) -> Float[Array, "*size"]:
     return jax.nn.leaky_relu(values, 0.2)
 
 
-def _convolved(
-    layer: Convolution, image: Float[Array, "_h _w _in"]
-) -> Float[Array, "_h2 _w2 _out"]:
+def convolved(layer: Convolution, image: Float[Array, "_h _w _in"]) -> Float[Array, "_h2 _w2 _out"]:
     """What the layer gives, of an image whose channels come last."""
     stride, (before, after), bias = layer.stride[0], layer.padding[0], layer.bias
     assert bias is not None and isinstance(before, int) and isinstance(after, int)

@@ -113,8 +113,8 @@ def test_variational_em_finds_the_exact_posterior_of_a_linear_step():
     [
         ({"rate": 0.0}, "rate is 0.0; expected a number in (0, 1], or a schedule."),
         ({"rate": 1.5}, "rate is 1.5; expected a number in (0, 1], or a schedule."),
-        ({"rate": 0.5, "trust": 0.0}, "trust is 0.0; expected a positive number."),
-        ({"rate": 0.5, "trust": float("nan")}, "trust is nan; expected a positive number."),
+        ({"rate": 0.5, "trust": 0.0}, "trust is 0.0; expected a positive finite number."),
+        ({"rate": 0.5, "trust": float("nan")}, "trust is nan; expected a positive finite number."),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):

@@ -1,7 +1,6 @@
 """The SVAE and its rivals on a noisy, filmed pendulum (Zhao and Linderman 2023, section 4.3)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -45,7 +44,7 @@ def pendulum(*, small: bool = False) -> Preset:
         model=partial(_model, nets),
         own=partial(_own, nets),
         load=lambda folder: data.pendulum()[0],
-        recipe=_recipe(1_500) if small else replace(_recipe(1_500), batch_size=5),
+        recipe=_recipe(10 if small else 5),
         data="a filmed pendulum: 100/20/100 sequences of 100 frames, 24 x 24 pixels, noise of 0.1",
         differs="A stable by construction; angles unwrapped and an intercept in R^2; "
         + ("dense layers instead of convolutions" if small else "fewer and smaller batches"),
@@ -60,10 +59,10 @@ def pendulum(*, small: bool = False) -> Preset:
     )
 
 
-def _recipe(steps: int) -> Recipe:
+def _recipe(batch_size: int) -> Recipe:
     return Recipe(
-        steps=steps,
-        batch_size=10,
+        steps=1_500,
+        batch_size=batch_size,
         theta_rate=1e-2,
         phi_rate=1e-2,
         warmup=200,
