@@ -28,7 +28,7 @@ class Fault(eqx.Module):
         step: its index, or -1.
         loss: the loss at that step.
         metrics: which metrics of the loss were not finite, in the order of their names.
-        gradients: which parameters had a gradient that was not finite.
+        gradients: which parameters had a gradient whose norm was not finite.
         updates: which parameters had an update that was not finite.
     """
 
@@ -49,7 +49,7 @@ def watched(
     fault: Fault,
     step: Int[Array, ""],
     values: tuple[Float[Array, ""], Mapping[str, Array]],
-    gradients: PyTree,
+    squares: Float[Array, " parameters"],
     updates: Sequence[PyTree],
 ) -> Fault:
     """The fault known so far, or that of this step.
@@ -58,29 +58,37 @@ def watched(
         fault: of the steps before.
         step: the index of this step.
         values: its loss and the metrics of it. Metrics that are not finite are no fault.
-        gradients: by parameter. One that is not finite is no fault if the update is.
+        squares: of the norms of the gradients, by parameter. One that is not finite is no fault if
+            the update is.
         updates: trees of what enters the parameters.
     """
     loss, metrics = values
     flags = [_bad(metrics[name]) for name in sorted(metrics)][:WATCHED]
     flags = jnp.zeros(WATCHED, bool).at[: len(flags)].set(jnp.array(flags, bool))
-    wrong = [_bad_parameters(tree) for tree in updates if jax.tree.leaves(tree)]
+    wrong = [_bad_parameters(tree, loss) for tree in updates if jax.tree.leaves(tree)]
     update = jnp.any(jnp.array(wrong), axis=0)
-    now = Fault(step, loss.astype(fault.loss.dtype), flags, _bad_parameters(gradients), update)
+    now = Fault(step, loss.astype(fault.loss.dtype), flags, ~jnp.isfinite(squares), update)
     new = (_bad(loss) | jnp.any(update)) & (fault.step == jnp.array(-1, jnp.int32))
     return jax.tree.map(lambda a, b: jnp.where(new, a, b), now, fault)
 
 
-def norms(gradients: PyTree, like: Float[Array, ""]) -> dict[str, Float[Array, ""]]:
+def squared_norms(gradients: PyTree, like: Float[Array, ""]) -> Float[Array, " parameters"]:
+    """Of the gradient of each parameter: all that a step asks of gradients, in one pass.
+
+    Written as `optax.tree.norm` writes it, so that a compiler makes the sums once for both.
+    """
+    return _stack([jnp.sum((x.conj() * x).real) for _, x in _parameters(gradients)], like)
+
+
+def norms(gradients: PyTree, squares: Float[Array, " parameters"]) -> dict[str, Float[Array, ""]]:
     """The Euclidean norm of a gradient, and of each part of it: the children of the tree."""
-    squares: dict[str, Float[Array, ""]] = {}
-    for path, leaf in _parameters(gradients):
-        part, zero = jax.tree_util.keystr(path[:1]), jnp.zeros((), like.dtype)
-        total = jnp.sum(jnp.abs(leaf).astype(like.dtype) ** 2)
-        squares[part] = squares.get(part, zero) + total
-    parts = squares if len(squares) > 1 else {}
-    whole = {"": jnp.sum(jnp.array([*squares.values()], like.dtype))}
-    return {f"{NORM}{part}": jnp.sqrt(square) for part, square in (whole | parts).items()}
+    parts: dict[str, list[int]] = {}
+    for number, (path, _) in enumerate(_parameters(gradients)):
+        parts.setdefault(jax.tree_util.keystr(path[:1]), []).append(number)
+    rows = [[*range(len(squares))], *(parts.values() if len(parts) > 1 else [])]
+    names = ["", *parts][: len(rows)]
+    found = jnp.sqrt(jnp.array([jnp.sum(squares[np.array(row)]) for row in rows]))
+    return {f"{NORM}{name}": found[number] for number, name in enumerate(names)}
 
 
 def check_finite(fault: Fault, tree: PyTree, values: Sequence[str], kept: str) -> None:
@@ -122,8 +130,17 @@ def _parameters(tree: PyTree) -> list[tuple[Any, Any]]:
     return jax.tree_util.tree_leaves_with_path(eqx.filter(tree, eqx.is_inexact_array))
 
 
-def _bad_parameters(tree: PyTree) -> Bool[Array, " parameters"]:
-    return jnp.array([_bad(leaf) for _, leaf in _parameters(tree)], bool)
+def _bad_parameters(tree: PyTree, like: Array) -> Bool[Array, " parameters"]:
+    """Whether zero times each is not zero: one sum for each, where a test of flags takes three.
+
+    There may be a hundred parameters, and each of these is a kernel to compile.
+    """
+    sums = [jnp.sum(0.0 * jnp.abs(leaf)) for _, leaf in _parameters(tree)]
+    return jnp.isnan(_stack(sums, like))
+
+
+def _stack(scalars: Sequence[Array], like: Array) -> Array:
+    return jnp.array([scalar.astype(like.dtype) for scalar in scalars], like.dtype)
 
 
 def _bad(value: Array) -> Bool[Array, ""]:

@@ -15,7 +15,7 @@ from avfkit.train._leaves import copied
 from avfkit.train._mesh import Devices, replicate
 from avfkit.train._metrics import RESERVED
 from avfkit.train._progress import NORM
-from avfkit.train._sentinel import Fault, no_fault, norms, watched
+from avfkit.train._sentinel import Fault, no_fault, norms, squared_norms, watched
 
 Loss: TypeAlias = Callable[..., tuple[Any, ...]]
 """`loss(tree, batch, *, key, step)` -> (scalar to minimise, dict to log).
@@ -73,7 +73,7 @@ def initial_state(tree: PyTree, optimizer: optax.GradientTransformation) -> Stat
     if not jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array)):
         raise ValueError("tree has no floating-point array, expected at least one to train.")
     with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
-        opt_state = optimizer.init(eqx.filter(tree, eqx.is_inexact_array))
+        opt_state = eqx.filter_jit(optimizer.init)(eqx.filter(tree, eqx.is_inexact_array))
     return copied(State(tree, opt_state, jnp.array(0, jnp.int32), no_fault(tree)))
 
 
@@ -101,10 +101,10 @@ def make_step(loss: Loss, optimizer: optax.GradientTransformation, devices: Devi
         with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
             updates, opt_state = optimizer.update(grads, state.opt_state, params, value=value)
             tree = eqx.apply_updates(eqx.combine(learned, state.tree), updates)
-        seen = (value, metrics), grads, (updates, learned)
-        fault = watched(state.fault, state.step, *seen)
+        squares = squared_norms(grads, value)
+        fault = watched(state.fault, state.step, (value, metrics), squares, (updates, learned))
         state = State(tree, opt_state, state.step + jnp.array(1, jnp.int32), fault)
-        return replicate((state, {"loss": value, **metrics, **norms(grads, value)}), devices)
+        return replicate((state, {"loss": value, **metrics, **norms(grads, squares)}), devices)
 
     return advance
 

@@ -1,6 +1,8 @@
 """How precise the matrix products of training are."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import jax
@@ -34,3 +36,12 @@ def products(precision: str, model: avfkit.AbstractModel | None = None) -> Abstr
         if jax.default_backend() == "cpu":
             raise ValueError(f"{found} on a CPU there is no other product.")
     return jax.default_matmul_precision(PRECISIONS[precision])
+
+
+def as_here() -> Callable[[], AbstractContextManager]:
+    """Asks, later and inside `products`, for the products that are asked for where this is called.
+
+    The test part is scored where `run` is called, and the validation in the midst of training. Only
+    where both ask for the same does JAX compile their common function once.
+    """
+    return partial(jax.default_matmul_precision, jax.config.jax_default_matmul_precision)  # pyright: ignore[reportAttributeAccessIssue]

@@ -14,7 +14,7 @@ from ._cluster import is_first
 from ._crops import crops
 from ._keys import key_of
 from ._loss import learner, trained
-from ._precision import products
+from ._precision import as_here, products
 from ._preset import Baseline, Measure
 from ._provenance import checksum, commit, provenance, write_json
 from ._recipe import Recipe
@@ -97,11 +97,11 @@ def _fit(
     clock: Clock,
     **options: Any,
 ) -> training.Fit:
-    carried, loss = learner(tree, recipe, identity["paths"])
+    (carried, loss), outside = learner(tree, recipe, identity["paths"]), as_here()
 
     def validate(current: Any) -> tuple[float, dict[str, Any]]:
         options = {"key": key_of("validation"), "batch_size": recipe.score_batch}
-        with products("default"):
+        with outside():
             found = score(trained(current), splits.valid, **options)
         return found.all_steps, diagnosis(found)
 

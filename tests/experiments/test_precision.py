@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import jax.random as jr
 import pytest
 
+import avfkit
 from avfkit.data import Batch
-from avfkit_experiments import Recipe
+from avfkit_experiments import Recipe, run
 from avfkit_experiments._inference import make_tree
 from avfkit_experiments._loss import learner
 from avfkit_experiments._precision import products
-from experiments.tiny import PRESETS, RECIPE
+from experiments.tiny import PRESETS, RECIPE, WIDTHS
 from tests.helpers import random_lds
 
 
@@ -47,6 +48,25 @@ def test_every_product_is_rounded_as_chosen(precisions):
 def test_a_score_inside_a_run_is_not_rounded(precisions):
     with products("bfloat16"):
         assert precisions("default") == {None}
+
+
+def test_validation_and_test_share_what_is_compiled(tmp_path):
+    """Some libraries ask for exact products of all, where they are imported."""
+    model = avfkit.VRNN(WIDTHS["music"], 3, hidden_size=7, width=5, key=jr.key(0))  # no other's
+    tree = model, avfkit.DirectFilter.create(model, width=5, depth=1, key=jr.key(1))
+    compiled = []
+
+    def listen(event, seconds, fun_name="", **facts):
+        if event.endswith("backend_compile_duration") and "sequence_sums" in fun_name:
+            compiled.append(jax.config.jax_default_matmul_precision)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        with jax.default_matmul_precision("float32"):
+            run(tree, PRESETS["tiny-music"].load(None), RECIPE, folder=tmp_path, seed=0)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert compiled == ["float32"]
 
 
 @pytest.mark.parametrize(
