@@ -239,3 +239,4 @@ def test_every_tiny_preset_is_listed():
     assert result.exit_code == 0
     assert [line for line in result.output.splitlines() if not line.startswith(" ")] == [*PRESETS]
     assert "parameters: theta " in result.output and "differs: everything" in result.output
+    assert "all presets: own filters are trained end to end" in result.output
