@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 
 from avfkit.data import timit_sample
-from avfkit.data._timit_sample import NLTK, PREPARED, Public, _digest, load_sample
+from avfkit.data._original import content
+from avfkit.data._timit_sample import _LINES, PREPARED, PUBLIC, cut, names_of, original
 from data.media import files_below, message_of, noise, riff, sphere
 from data.music import served
 
 SPEAKERS = ("dr1-fvmh0 sa1 sx26", "dr3-falk0 sa1", "dr5-ftlg0 sa2")
 WAVES = [noise(450, 0), noise(300, 1), noise(220, 2), noise(410, 3)]
 SOUND = {"wave": np.concatenate(WAVES), "length": np.array([450, 300, 220, 410])}
-DIGEST = _digest(SOUND)
-NAMES = Public("", SPEAKERS, "").names
+DIGEST = original("", "", SPEAKERS).digest_of(SOUND)
+NAMES = names_of(SPEAKERS)
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,8 @@ def shelf(tmp_path):
 
 
 def load(address, cache, digest=DIGEST):
-    return load_sample(Public(address, SPEAKERS, digest), None, cache, True, 100)
+    public = original(address, digest, SPEAKERS)
+    return cut(content(PREPARED, public, None, download=True, cache=cache), NAMES, 100)
 
 
 def test_downloaded_once_and_cut_by_speaker(shelf, tmp_path):
@@ -52,8 +54,8 @@ def test_other_sound_is_refused_and_not_kept(shelf, tmp_path):
     with served(shelf) as address:
         message = message_of(ValueError, lambda: load(address, tmp_path / "kept", "0" * 64))
     assert message == (
-        f"{address} delivered other sound than that of the TIMIT sample: the SHA-256 of its "
-        f"content is {DIGEST}, expected {'0' * 64}. Nothing was kept: try again later."
+        f"{address} does not hold the TIMIT sample: the SHA-256 of its content is {DIGEST}, "
+        f"expected {'0' * 64}. Nothing was kept: try again later."
     )
     assert files_below(tmp_path / "kept") == []
 
@@ -73,7 +75,9 @@ def test_an_altered_cache_is_refused(tmp_path):
     path = tmp_path / f"timit_sample-{DIGEST[:8]}.npz"
     np.savez(path, wave=SOUND["wave"] + 1, length=SOUND["length"])
     message = message_of(ValueError, lambda: load("http://localhost:1", tmp_path))
-    assert message.startswith(f"{path} was altered: the SHA-256 of its content is ")
+    assert message.startswith(
+        f"{path} does not hold the TIMIT sample: the SHA-256 of its content is "
+    )
     assert message.endswith(f"expected {DIGEST}. Delete it, and fetch it again.")
 
 
@@ -81,7 +85,8 @@ def test_nowhere_to_be_found():
     assert message_of(FileNotFoundError, timit_sample) == (
         "The file of the TIMIT sample was not found in AVFKIT_DATA (now unset). Set AVFKIT_DATA, "
         "or pass folder=, to a folder that holds timit_nltk_sample.npz or "
-        "timit_sample/timit_nltk_sample.npz; or pass download=True to fetch the sample (16 MB)."
+        "timit_sample/timit_nltk_sample.npz; or pass download=True to fetch the TIMIT sample "
+        "(16 MB)."
     )
 
 
@@ -92,8 +97,8 @@ def test_folder_and_download():
 
 def test_the_prepared_file_is_the_public_sample(data_folder):
     arrays = PREPARED.read(data_folder, ("wave", "length", "speaker", "utterance", "split"))
-    assert _digest(arrays) == NLTK.digest
-    assert NLTK.names == list(zip(arrays["speaker"], arrays["utterance"], strict=True))
+    assert PUBLIC.digest_of(arrays) == PUBLIC.digest
+    assert names_of(_LINES) == list(zip(arrays["speaker"], arrays["utterance"], strict=True))
     splits = timit_sample(data_folder)
     for code, part in enumerate((splits.train, splits.valid, splits.test)):
         steps = arrays["length"][arrays["split"] == code] // 200
