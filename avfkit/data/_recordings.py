@@ -46,8 +46,12 @@ class Prepared(NamedTuple):
     file: str
     sha256: str
 
-    def read(self, folder: str | Path | None, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    def read(
+        self, folder: str | Path | None, names: tuple[str, ...], advice: str = ""
+    ) -> dict[str, np.ndarray]:
         """The named arrays of the file, found in `folder` or below `AVFKIT_DATA`.
+
+        `advice` ends the message if it is not found.
 
         Raises:
             FileNotFoundError: if there is no such file; it says what to do.
@@ -57,7 +61,8 @@ class Prepared(NamedTuple):
         if path is None:
             raise FileNotFoundError(
                 f"The file of {self.title} was not found {place_of(folder)}. Set AVFKIT_DATA, or "
-                f"pass folder=, to a folder that holds {self.file} or {self.folder}/{self.file}."
+                f"pass folder=, to a folder that holds {self.file} or {self.folder}/{self.file}"
+                f"{advice}."
             )
         if (found := sha256_of(path)) != self.sha256:
             raise ValueError(
@@ -124,7 +129,7 @@ def decoded(
         ValueError: if the cached files are truncated or altered.
     """
     if not path.exists():
-        _write(path, _shown(decode(), path.stem, total))
+        _write(path, shown(decode(), path.stem, total))
     index = read_arrays(path, ("length", "names", "kind", "shape", "crc"))
     _check_index(path, index)
     length, flat = index["length"], path.with_suffix(".bin")
@@ -153,9 +158,10 @@ def _check_index(path: Path, index: dict[str, np.ndarray]) -> None:
         )
 
 
-def _shown(
+def shown(
     recordings: Iterator[tuple[str, np.ndarray]], title: str, total: int | None
 ) -> Iterator[tuple[str, np.ndarray]]:
+    """The same recordings, with a bar if they take longer than some seconds."""
     try:
         from tqdm import tqdm
     except ImportError:

@@ -11,7 +11,6 @@ References:
 """
 
 import math
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -21,18 +20,11 @@ from numpy.typing import ArrayLike
 from .._arrays import as_numbers
 from ._dataset import Dataset, Splits
 from ._levels import Levels
-from ._recordings import Prepared, Recordings
+from ._recordings import Recordings
 
 RATE = 16_000  # of all sets here, samples per second
 _PARTS = ("train", "valid", "test")
 _FULL_SCALE = 2**15
-
-SAMPLE = Prepared(
-    "the TIMIT sample",
-    "timit_sample",
-    "timit_nltk_sample.npz",
-    "747b3ba6a4663f48272bb0f0068a598e1c683dcca1b1fe49e7de88d8239e1ab4",
-)
 
 
 class Words(NamedTuple):
@@ -41,38 +33,6 @@ class Words(NamedTuple):
     title: str
     source: str
     licence: str
-
-
-def timit_sample(folder: str | Path | None = None, *, samples_per_step: int = 200) -> Splits:
-    """160 utterances of 16 speakers of TIMIT, 16 kHz: the sample that NLTK gives away.
-
-    Cut by speaker: 120 / 20 / 20 utterances, 365 / 64 / 61 seconds. All are training speakers of
-    the whole TIMIT, and its level (a standard deviation of 552 int16 units; 550 in TIMIT) makes
-    nats per step comparable in size with published ones, though not in value.
-
-    Args:
-        folder: where `timit_nltk_sample.npz` lies, there or in its `timit_sample/`; by default the
-            folder that the environment variable `AVFKIT_DATA` names.
-        samples_per_step: samples in a frame; what remains at the end of an utterance is dropped.
-
-    Returns:
-        Frames `[time, samples_per_step]`; see `waveform` for the way back to sound.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is truncated or altered.
-
-    References:
-        Garofolo et al. (1993), LDC93S1; NLTK's corpus `timit`.
-    """
-    arrays = SAMPLE.read(folder, ("wave", "length", "split", "utterance"))
-    recordings = Recordings(arrays["wave"], arrays["length"], arrays["utterance"])
-    words = Words(
-        "TIMIT sample",
-        "NLTK's sample of TIMIT (LDC93S1), Garofolo et al. (1993); 16 speakers, split by speaker",
-        "CC BY-NC-SA, (c) 1993 Linguistic Data Consortium; non-commercial use only",
-    )
-    return speech_splits(recordings, arrays["split"], words, samples_per_step)
 
 
 def waveform(data: Dataset, frames: ArrayLike) -> Float[np.ndarray, " samples"]:

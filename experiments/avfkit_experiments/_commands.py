@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from ._run import Outcome
 from ._samples import context_of, write_samples
 from ._sweep import sweep
 from ._train import Choice, evaluate, restore, train
-from .presets import PRESETS
+from .presets import PRESETS, SHARED
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _data = click.option("--data", type=_FOLDER, help="Folder of the data set.")
@@ -70,6 +71,7 @@ def presets(known: Mapping[str, Preset] | None, names: tuple[str, ...]) -> None:
         click.echo(f"{preset.name}\n    {preset.title}")
         click.echo(f"    parameters: theta {theta:,}; phi {own:,} (own), {avf:,} (avf)")
         click.echo(f"    data: {preset.data}\n    differs: {preset.differs}")
+    click.echo(textwrap.indent(textwrap.fill(f"all presets: {SHARED}.", 92), "    "))
 
 
 @avfkit.command("train")

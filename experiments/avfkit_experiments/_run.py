@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import avfkit
 from avfkit import train as training
 from avfkit.data import Splits
 
@@ -18,7 +17,7 @@ from ._precision import as_here, products
 from ._preset import Baseline, Measure
 from ._provenance import checksum, commit, provenance, write_json
 from ._recipe import Recipe
-from ._scores import baseline_scores, diagnosis, report, score, strict
+from ._scores import baseline_scores, diagnosis, report, score, strict, whole_report
 
 
 class Outcome(NamedTuple):
@@ -135,16 +134,12 @@ def _test(
     baselines: Mapping[str, Baseline],
     measure: Measure | None,
 ) -> dict[str, Any]:
-    def of(part: Any, context: int = 0) -> avfkit.Evaluation:
-        size, key = recipe.score_batch, key_of("test")
-        return score(tree, part, key=key, batch_size=size, context=context)
-
-    published = of(splits.test, 1) if splits.test.lengths.max() > 1 else None
-    test = report(of(splits.test), published)
+    options = {"key": key_of("test"), "batch_size": recipe.score_batch}
+    test = whole_report(tree, splits.test, **options)
     more = {} if measure is None else strict(measure(tree, splits, test))
     return {
         "test": {**test, **more},
-        "valid": report(of(splits.valid), None),
+        "valid": report(score(tree, splits.valid, **options), None),
         "baselines": baseline_scores(baselines, splits),
     }
 

@@ -62,6 +62,23 @@ def report(evaluation: Evaluation, published: Evaluation | None) -> dict[str, An
     return strict(record)
 
 
+def whole_report(
+    tree: tuple, dataset: Dataset, *, bounds: int | None = None, **options: Any
+) -> dict[str, Any]:
+    """The report of all sequences, with the AVF authors' convention beside.
+
+    Args:
+        tree: (model, inference).
+        dataset: the sequences.
+        bounds: samples of the IWAE and FIVO bounds, of all steps; by default not computed.
+        options: key and batch size of `score`.
+    """
+    published = None
+    if dataset.lengths.max() > 1:
+        published = score(tree, dataset, context=1, **options)
+    return report(score(tree, dataset, bounds=bounds, **options), published)
+
+
 def diagnosis(evaluation: Evaluation) -> dict[str, Any]:
     """What the metrics of a run tell of its latent, with a warning if that has collapsed."""
     names = ("reconstruction", "kl", "kl_per_dimension", "active_units")

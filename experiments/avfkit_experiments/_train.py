@@ -16,7 +16,7 @@ from ._preset import Preset
 from ._provenance import provenance, write_json
 from ._recipe import Recipe
 from ._run import Outcome, run
-from ._scores import report, score
+from ._scores import whole_report
 
 _TOLERANCE = 1e-3  # of the width of a level: 0.2 nats in a step of 200 samples
 _WORDS = {
@@ -200,7 +200,7 @@ def evaluate(
     tree = (model, _changed(inference, changes))
     size = preset.recipe_for(known["inference"]).score_batch
     test = _checked(preset, model, preset.load(data)).test
-    found = score(tree, test, key=key_of("test"), batch_size=size, bounds=bounds)
+    found = whole_report(tree, test, bounds=bounds, key=key_of("test"), batch_size=size)
     known = {**known, **changes}
     bounded = "" if bounds is None else f" --bounds {bounds}"
     words = "".join(f" --{name} {value}" for name, value in changes.items())
@@ -208,7 +208,7 @@ def evaluate(
     result = {
         "name": f"{preset.title}, {_words(known)}",
         **known,
-        "test": report(found, None),
+        "test": found,
         "provenance": provenance(f"avfkit evaluate RUN{words}{bounded}", known["seed"], seconds),
     }
     marks = f"k{known['iterations']}-s{known['samples']}" + (f"-b{bounds}" if bounds else "")

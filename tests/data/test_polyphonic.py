@@ -1,13 +1,15 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from avfkit.data import bernoulli_baseline, jsb, markov_baseline, polyphonic
 from avfkit.data._cache import cache_folder
 from avfkit.data._polyphonic import SETS, load_set, verified
-from avfkit.data._rolls import Rolls
+from avfkit.data._rolls import PARTS, Rolls
 from data.music import (
     NOTES,
     ROLLS,
@@ -103,6 +105,25 @@ def test_download_is_checked_and_cached(tmp_path):
         assert_tiny(load_set(entry, cache=cache))
     assert [f.name for f in cache.iterdir()] == [f"tiny-{TINY.digest[:8]}.npz"]
     assert_tiny(load_set(entry, cache=cache))  # the server is gone
+
+
+def test_a_matlab_file_is_downloaded_too(tmp_path):
+    cells = {
+        f"{part}data": np.empty((1, ROLLS.counts()[i]), object) for i, part in enumerate(PARTS)
+    }
+    for i, part in enumerate(PARTS):
+        cells[f"{part}data"][0, :] = [song.astype(np.uint8) for song in ROLLS.songs(i)]
+    savemat(tmp_path / "Tiny.mat", cells, do_compression=True)
+    with served(tmp_path) as address:
+        assert_tiny(load_set(replace(TINY, url=f"{address}/Tiny.mat")))
+    assert [f.name for f in cache_folder().iterdir()] == [f"tiny-{TINY.digest[:8]}.npz"]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_set_has_a_public_copy_that_does_not_move(name):
+    address = SETS[name].url or ""
+    assert re.fullmatch(r"https://raw\.githubusercontent\.com/\w+/[\w-]+/[0-9a-f]{40}/.+", address)
+    assert address.rpartition("/")[2] in SETS[name].files
 
 
 def test_altered_download_is_refused_and_not_cached(tmp_path):

@@ -70,6 +70,21 @@ def test_on_speech_each_iteration_improves_by_less_than_the_one_before():
     assert gains == sorted(gains, reverse=True)
 
 
+@pytest.mark.parametrize("snr", ["0.1", "1", "10"])
+@pytest.mark.parametrize("method", ["avf", "vfem"])
+def test_where_the_truth_is_known_both_come_within_a_fiftieth_of_a_nat(method, snr):
+    result = json.loads((RESULTS / "lds" / f"{method}-snr{snr}.json").read_text())
+    gap = result["test"]["free_energy_per_step"]["all_steps"] - result["exact"]
+    assert abs(gap - result["gap"]) < 1e-9 and abs(gap) <= 0.02
+
+
+@pytest.mark.parametrize("name", ["vrnn-timit-sample-small", "srnn-jsb-small"])
+def test_more_iterations_in_training_are_worth_it(name):
+    """The direction of Figure 4a of the AVF paper."""
+    found = [energy(RESULTS / name / f"avf-{k}-0.json") for k in (1, 2, 5)]
+    assert found == sorted(found, reverse=True)
+
+
 LINEAR = sorted(path for path in RESULTS.glob("lds-D*/*.json"))
 RIVALS = ("rnn-mf", "rnn-ar-l", "rnn-ar-nl", "cnn-ar-l")
 

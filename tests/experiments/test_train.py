@@ -13,6 +13,8 @@ import avfkit
 from avfkit import train as training
 from avfkit.data import Dataset, Splits
 from avfkit.nn import BernoulliHead
+from avfkit_experiments._loss import objective
+from avfkit_experiments._train import Choice, build
 from avfkit_widgets.book._results import read_result
 from experiments.tiny import PRESETS, invoke, train
 
@@ -98,6 +100,23 @@ def test_result_of_avf(avf):
     assert result["recipe"]["theta_rate"] == 1e-4  # what the preset changes for avf
     expected = "avfkit train tiny-music --inference avf --iterations 2 --samples 2 --seed 3"
     assert result["provenance"]["command"] == expected
+
+
+@pytest.mark.parametrize("inference", ["avf", "vfem"])
+def test_samples_are_those_of_the_e_step(inference):
+    preset = PRESETS["tiny-music"]
+    _, made = build(preset, Choice(inference=inference, samples=3).of(preset))
+    assert made.expectation.points(jax.numpy.zeros(2), key=jr.key(0)).shape == (3, 2)
+
+
+def test_paths_of_an_own_filter_are_averaged_in_its_loss():
+    tree = build(PRESETS["tiny-music"], Choice().of(PRESETS["tiny-music"]))
+    xs, key = PRESETS["tiny-music"].load(None).train.sequences[0].astype(float), jr.key(1)
+    one = eqx.filter_jit(lambda key: avfkit.free_energy(*tree, xs, key=key))
+    two, _ = eqx.filter_jit(objective(2))(*tree, xs, None, key=key)
+    each = [one(part) for part in jr.split(key, 2)]
+    assert each[0] != each[1]
+    np.testing.assert_allclose(two, sum(each) / 2, rtol=1e-6)
 
 
 def test_the_weights_say_what_they_are(avf):
@@ -220,3 +239,4 @@ def test_every_tiny_preset_is_listed():
     assert result.exit_code == 0
     assert [line for line in result.output.splitlines() if not line.startswith(" ")] == [*PRESETS]
     assert "parameters: theta " in result.output and "differs: everything" in result.output
+    assert "all presets: own filters are trained end to end" in result.output

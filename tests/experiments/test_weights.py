@@ -40,7 +40,9 @@ def test_evaluate_repeats_the_result(avf):
     result = invoke("evaluate", avf[0])
     assert result.exit_code == 0, result.output
     expected = json.loads((avf[0] / "result.json").read_text())["test"]
-    assert json.loads(result.output)["free_energy_per_step"] == expected["free_energy_per_step"]
+    found = json.loads(result.output)
+    assert found["free_energy_per_step"] == expected["free_energy_per_step"]
+    assert found["context_1"] == expected["context_1"]
 
 
 def test_evaluate_with_other_iterations_and_bounds(avf):

@@ -4,11 +4,7 @@ Each is a function: `presets.srnn_jsb()` is the paper's experiment, `presets.srn
 its twin that trains in minutes on two cores. `PRESETS` holds all of them by the names that the
 command line knows.
 
-Common to all, and other than in the AVF authors' code: own filters are trained end to end, as in
-their papers (`--detached` trains them as the authors did); the first observation is predicted and
-scored too (their convention is reported beside, as `context_1`); the update network takes one
-optimizer step a batch; GroupNorm stands for BatchNorm; the KL weight grows linearly, as the paper
-says; learning rates are constant unless a preset says otherwise.
+What they have in common, and other than in the AVF authors' code, is `SHARED`.
 """
 
 from collections.abc import Mapping
@@ -31,6 +27,15 @@ from ._speech import vrnn_timit_sample as vrnn_timit_sample
 from ._video import svg_films as svg_films
 from ._video import svg_kth as svg_kth
 from ._video import svg_moving_digits as svg_moving_digits
+
+SHARED = (
+    "own filters are trained end to end, as in their papers (--detached trains them as the AVF "
+    "authors did); the first observation is predicted and scored too (their convention is beside, "
+    "as context_1); the update network takes one optimizer step a batch (--set online=true: at "
+    "every time step); GroupNorm stands for BatchNorm; the KL weight grows linearly, as the paper "
+    "says; learning rates are constant unless a preset says otherwise"
+)
+"""In what all presets differ from the AVF authors' code."""
 
 _PAPER = (
     vrnn_timit,

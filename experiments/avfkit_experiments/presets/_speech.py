@@ -195,7 +195,7 @@ def _timit(folder: Any) -> data.Splits:
 
 
 def _timit_sample(folder: Any) -> data.Splits:
-    return data.timit_sample(folder)
+    return data.timit_sample(folder, download=folder is None)
 
 
 def _speech_commands(folder: Any) -> data.Splits:
