@@ -2,11 +2,14 @@ import hashlib
 import io
 import tarfile
 
+import jax.random as jr
 import numpy as np
 import pytest
 
 from avfkit.data import _commands, speech_commands, waveform
 from avfkit.data._commands import Archive, _fetched, _found, which_set
+from avfkit_experiments._train import _checked
+from avfkit_experiments.presets import PRESETS
 from data.media import answering, files_below, message_of, noise, riff, spoil
 
 SPEAKERS = [f"{i:08x}" for i in range(60)]
@@ -67,6 +70,18 @@ def test_official_split_of_known_test_files(data_folder):
     path = data_folder / "speech_commands" / "speech_commands_v2_subset.npz"
     with np.load(path) as file:
         assert {which_set(str(name)) for name in file["name"]} == {2}
+
+
+def test_the_preset_takes_all_of_the_words(tmp_path):
+    """The same sounds as at the scale of all, in the levels that its likelihood knows."""
+    write_words(tmp_path)
+    preset = PRESETS["vrnn-speech-commands-small"]
+    splits, own = preset.load(tmp_path), speech_commands(tmp_path)
+    assert _checked(preset, preset.model(key=jr.key(0)), splits) is splits
+    with pytest.raises(ValueError, match="has levels of"):
+        _checked(preset, preset.model(key=jr.key(0)), own)
+    mine, theirs = (waveform(data.test, data.test.sequences[0]) for data in (splits, own))
+    np.testing.assert_allclose(mine, theirs, atol=1e-6)
 
 
 @pytest.mark.parametrize("below", ["", "speech_commands"])

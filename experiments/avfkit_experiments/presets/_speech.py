@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import optax
 from jaxtyping import Array, Key
@@ -199,7 +199,15 @@ def _timit_sample(folder: Any) -> data.Splits:
 
 
 def _speech_commands(folder: Any) -> data.Splits:
-    return data.speech_commands(folder)
+    """The subset or all of the words, in the subset's unit: the model knows the levels in one."""
+    scale = 1.0 / _WINDOW["commands"]
+
+    def in_units(part: data.Dataset) -> data.Dataset:
+        levels = tuple(replace(cast(data.Levels, x), scale=scale) for x in part.sequences)
+        return replace(part, sequences=levels, scale=scale, window=1.0 / scale)
+
+    words = data.speech_commands(folder)
+    return data.Splits(*map(in_units, (words.train, words.valid, words.test)))
 
 
 def _linear_prediction(train: data.Dataset, test: data.Dataset) -> data.Score:
