@@ -20,13 +20,28 @@ where all is linear and Gaussian: what it costs to draw z_t before the future is
 drawing that costs, and not the ignorance: as K grows, L_K goes to -log p(x). The other two need not
 be positive, since a q that pays more now can make a later step cheaper.
 
-A smoother knows the future and `MarginalFilter` draws nothing: for both the last two terms are zero
-where all is linear and Gaussian. A smoother's steps are held against those of the exact posterior,
-whose free energies add up to -log p(x). For mean field q* is the best chain of independent latents,
-each of full covariance.
+`MarginalFilter` draws nothing: its last two terms are zero where all is linear and Gaussian.
+
+A smoother knows the future, and its filtering term is zero. With q* the best path of its family and
+r the best of all linear-Gaussian chains over the whole path, L_K is importance-weighted, and
+
+    F[q] + log p(x) =   F[q]  - F[q*]                             amortization
+                      + F[q*] - F[r] + (L_K[r] + log p(x))        family
+                      + F[r]  - L_K[r]                            sampling
+
+so that what no Gaussian reaches is the family's, and K paths take from it what they save. The
+family of mean field is that of independent latents, each of full covariance; that of diagonal
+potentials the model's chain times any such; of other chains, all chains, so that q* = r; of a
+recurrent network along the path, that network with any weights, and r is taken to be q*, too.
+
+On a linear-Gaussian model r is the posterior and the steps are held against its own, whose free
+energies add up to -log p(x). Elsewhere a whole path has a weight and its steps have none: L_K is
+split over the steps by what each adds to the variance of log w. Either way a smoother's step may
+pay early for what it saves later, and only the sum over the steps is a gap to -log p(x).
 
 Reference: Cremer, Li and Duvenaud (2018) for the split of a static gap into approximation and
-amortization; Marino, Cvitkovic and Yue (2018), Eq. 7-11; Maddison et al. (2017) for L_K.
+amortization; Marino, Cvitkovic and Yue (2018), Eq. 7-11; Maddison et al. (2017) for L_K;
+Burda, Grosse and Salakhutdinov (2016) for that of whole paths.
 """
 
 import equinox as eqx
@@ -39,7 +54,9 @@ from .._checked import AtLeastTwo, Size, checked
 from .._inference import AbstractInference
 from .._model import AbstractModel, prepare
 from .._types import Observations, Observed
-from ._ladder import Effort, is_linear, terms
+from ._ladder import terms
+from ._rungs import Effort
+from ._smoothers import is_exact
 
 TERMS = ("amortization", "family", "sampling", "filtering")
 
@@ -54,10 +71,9 @@ class Gap(eqx.Module):
         family: F[q*] - F[r].
         sampling: F[r] - L_K[r].
         filtering: L_K[r] + log p(x).
-        seen: the steps of which anything was observed; the terms of the others are zero.
-        exact: whether q*, r and log p(x) are exact. If not, q* and r are what gradient steps
-            reached and log p(x) is a particle filter's estimate, so that on average the total is
-            too small.
+        seen: the steps of which anything was observed; a filter's terms of the others are zero.
+        exact: whether q*, r and log p(x) are all exact. If not, q* and r are what gradient steps
+            reached and log p(x) is an estimate, so that on average the total is too small.
     """
 
     amortization: Float[Array, "*sequences draws time"]
@@ -110,9 +126,11 @@ def gap(
 ) -> Gap:
     """Split a method's gap on one sequence into amortization, family, sampling and filtering.
 
-    On a linear-Gaussian model q*, r and log p(x) are exact, and only the method itself is sampled.
-    Elsewhere q* and r are reached by gradient steps from the method's own q, and log p(x) is a
-    particle filter's estimate with r as its proposal.
+    On a linear-Gaussian model r and log p(x) are exact, and so is q*, except for a smoother with
+    diagonal potentials or a recurrent path. Elsewhere they are bounds: q* and r are reached by
+    gradient steps from the method's own q, step by step for a filter and as a whole for a smoother,
+    and log p(x) is estimated from draws of r, by a particle filter or by weighing whole paths. What
+    they do not reach is missing from the total, and from amortization or family.
 
     **Example**
 
@@ -133,14 +151,14 @@ def gap(
         num_draws: paths, and particle filters, to average over; at least 2.
         num_iterations: gradient steps from q to q*, and as many on to r, where they are not in
             closed form. With too few, what q* did not reach is charged to the family.
-        num_particles: particles for log p(x) where it is not exact.
+        num_particles: particles, or paths, for log p(x) where it is not exact.
 
     Raises:
-        TypeError: a smoother on a model that is not linear and Gaussian: its best q has no closed
-            form and cannot be refined step by step.
+        TypeError: the model is not linear and Gaussian, and the method is neither a filter nor a
+            smoother whose path is a `GaussMarkov` or an `Autoregressive`.
         ValueError: a number is too small, or `xs` or `observed` is malformed.
     """
     data = prepare(model, xs, observed)
     keys, effort = jr.split(key, num_draws), Effort(num_samples, num_iterations, num_particles)
     found = dict(zip(TERMS, terms(model, inference, data, keys, effort), strict=True))
-    return Gap(**found, seen=jnp.any(data[1], axis=-1), exact=is_linear(model))
+    return Gap(**found, seen=jnp.any(data[1], axis=-1), exact=is_exact(model, inference, data))

@@ -44,7 +44,7 @@ AVFKIT: dict[str, set[str]] = {
         *("_smoother", "nn", "kalman"),
     },
     "diagnosis": {
-        *("_types", "_distributions", "_discretised", "_divergence", "_model", "_trace"),
+        *("_types", "_linalg", "_distributions", "_discretised", "_divergence", "_model", "_trace"),
         *("_inference", "_smoother", "_objectives", "_fivo", "_sample", "_prediction"),
         *("_evaluation", "nn", "models", "inference", "kalman"),
     },
