@@ -103,7 +103,8 @@ def check_contract(
         TypeError: the method cannot serve this model.
     """
     drawn_key, other_key, infer_key = jr.split(key, 3)
-    drawn = sample(model, _LENGTH, key=drawn_key)[0] if xs is None else xs
+    draw = eqx.filter_jit(sample)
+    drawn = draw(model, _LENGTH, key=drawn_key)[0] if xs is None else xs
     xs, observed = prepare(model, drawn, None)
     if len(xs) < _LENGTH or not observed.all():
         raise ValueError(
@@ -111,7 +112,7 @@ def check_contract(
             f"at least {_LENGTH} steps and none missing."
         )
     gaps = observed.at[1].set(False).at[4, 0].set(False)
-    other = sample(model, len(xs), key=other_key)[0].astype(xs.dtype)
+    other = draw(model, len(xs), key=other_key)[0].astype(xs.dtype)
     found = _deviations((model, inference), (xs, other, gaps), key=infer_key)
     limit = float(jnp.finfo(xs.dtype).eps ** 0.6) if tolerance is None else tolerance
     claimed = stepwise(inference) is not None
