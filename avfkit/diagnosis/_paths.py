@@ -52,7 +52,10 @@ class Chains(AbstractFamily):
     The moves are of the means, of the dynamics about the means and of the noise's Cholesky factor.
     """
 
-    start: kalman.Conditionals
+    mean: Float[Array, "time latent"]
+    dynamics: Float[Array, "time latent latent"]
+    scale: Float[Array, "time latent latent"]
+    inverse: Float[Array, "time latent latent"]
     moves: PyTree
     factorised: bool = eqx.field(static=True)
 
@@ -60,15 +63,12 @@ class Chains(AbstractFamily):
         """The chain."""
         del model
         shift, turn, stretch = self.moves
-        scale = jax.vmap(lambda cov: cholesky(cov, least=0.0))(self.start.noise_cov)
-        mean = kalman.marginals(self.start).mean + jnp.einsum("tij,tj->ti", scale, shift)
-        dynamics = self.start.dynamics
+        mean = self.mean + jnp.einsum("tij,tj->ti", self.scale, shift)
+        dynamics = self.dynamics
         if not self.factorised:
-            identity = jnp.eye(mean.shape[1], dtype=mean.dtype)
-            inverse = jax.vmap(solve_lower, (0, None))(scale[:-1], identity)
-            dynamics = dynamics.at[1:].add(scale[1:] @ turn[1:] @ inverse)
+            dynamics = dynamics.at[1:].add(self.scale[1:] @ turn[1:] @ self.inverse[:-1])
         bias = mean.at[1:].add(-jnp.einsum("tij,tj->ti", dynamics[1:], mean[:-1]))
-        scale = scale @ jax.vmap(_stretched)(stretch)
+        scale = self.scale @ jax.vmap(_stretched)(stretch)
         return GaussMarkov(kalman.Conditionals(dynamics, bias, scale @ jnp.matrix_transpose(scale)))
 
     def wider(self, best: AbstractPath) -> "Chains | None":
@@ -138,7 +138,16 @@ def paths_of(
 def chains(path: AbstractPath, *, factorised: bool = False) -> Chains:
     """The family around a chain."""
     assert isinstance(path, GaussMarkov)
-    return Chains(start=path.chain, moves=_still(path.chain), factorised=factorised)
+    scale = jax.vmap(lambda cov: cholesky(cov, least=0.0))(path.chain.noise_cov)
+    identity = jnp.eye(scale.shape[-1], dtype=scale.dtype)
+    return Chains(
+        mean=kalman.marginals(path.chain).mean,
+        dynamics=path.chain.dynamics,
+        scale=scale,
+        inverse=jax.vmap(solve_lower, (0, None))(scale, identity),
+        moves=_still(path.chain),
+        factorised=factorised,
+    )
 
 
 def improved(
