@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
-from jaxtyping import Array, Bool, Float, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
 from .. import kalman
 from .._distributions import DiagonalGaussian
@@ -27,8 +27,8 @@ from ..inference import (
     Masked,
     StructuredSmoother,
 )
+from ._rungs import Data
 
-Data = tuple[Float[Array, "time obs"], Bool[Array, "time obs"]]
 _RATE, _SAMPLES, _WEIGHT_UNIT = 0.1, 16, 0.3
 
 
