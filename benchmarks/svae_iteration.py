@@ -70,7 +70,7 @@ class WalkedPath(avfkit.AbstractPath):
         return avfkit.GaussMarkov(self.chain).conditionals(zs)
 
     def until(self, inside: jax.Array, model: avfkit.AbstractModel) -> "WalkedPath":
-        """Itself: no sequence here is padded."""
+        """Itself, as of a structured posterior: without potentials it is the model's."""
         del inside, model
         return self
 

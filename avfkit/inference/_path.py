@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from .. import kalman
 from .._distributions import AbstractGaussian, FullGaussian
+from .._linalg import copied
 from .._model import AbstractLatentLDS, AbstractModel, step_keys
 from .._smoother import AbstractPath
 from ..nn import Conditional
@@ -16,6 +17,11 @@ from ..nn import Conditional
 
 class GaussMarkov(AbstractPath):
     """A linear-Gaussian chain of conditionals: exact, structured, mean-field and AR-L posteriors.
+
+    Attributes:
+        chain: the conditionals.
+        forecasts: whether what comes after the last observation is the model's already, as in a
+            structured posterior, whose potentials say nothing there.
 
     **Example**
 
@@ -26,6 +32,7 @@ class GaussMarkov(AbstractPath):
     """
 
     chain: kalman.Conditionals
+    forecasts: bool = eqx.field(static=True, default=False)
 
     def sample(self, *, key: Key[Array, ""]) -> Float[Array, "time latent"]:
         """One exact joint draw."""
@@ -39,9 +46,10 @@ class GaussMarkov(AbstractPath):
 
     def until(self, inside: Bool[Array, " time"], model: AbstractModel) -> "GaussMarkov":
         """The chain goes on as the model's where that is linear and Gaussian, too."""
-        if not isinstance(model, AbstractLatentLDS):
+        if self.forecasts or not isinstance(model, AbstractLatentLDS):
             return self
-        forecast = kalman.unrolled(model.chain, len(inside))
+        chain = jax.tree.map(lambda leaf: copied(leaf, self.chain.bias), model.chain)
+        forecast = kalman.unrolled(chain, len(inside))
         chosen = jax.vmap(lambda now, q, p: jax.tree.map(partial(jnp.where, now), q, p))
         return GaussMarkov(chosen(inside, self.chain, forecast))
 

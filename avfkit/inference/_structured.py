@@ -85,7 +85,7 @@ class AbstractStructuredSmoother(AbstractSmoother):
         """The chain of conditionals of prior times potentials."""
         potentials = self.potentials(model, xs, observed)
         assert isinstance(model, AbstractLatentLDS)
-        return GaussMarkov(kalman.conditionals(model.chain, potentials))
+        return GaussMarkov(kalman.conditionals(model.chain, potentials), forecasts=True)
 
 
 class StructuredSmoother(AbstractStructuredSmoother):

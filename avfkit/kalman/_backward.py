@@ -23,9 +23,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._lanes import factors, lanes_last, product, transpose
-from .._linalg import cholesky, follow, led
+from .._linalg import cholesky, copied, follow, led
 from .._precision import full_precision
-from ._chain import Conditionals, Potentials
+from ._chain import Conditionals, Markov, Potentials, unrolled
 from ._condition import symmetric
 from ._recursion import accumulated, shifted
 
@@ -44,10 +44,11 @@ class Walk(NamedTuple):
 
 @full_precision
 def walked_backwards(
-    steps: Conditionals, potentials: Potentials
+    chain: Markov, potentials: Potentials
 ) -> tuple[Conditionals, Float[Array, ""]]:
     """The posterior conditionals and the log-normaliser, by one loop from the last step."""
     said = joined(potentials.precision, -potentials.linear)
+    steps = unrolled(chain, len(said) if isinstance(chain, Conditionals) else 2)
     prior, noise_cov = joined(steps.dynamics, steps.bias), symmetric(steps.noise_cov)
     walk = _walk(prior, noise_cov, said, potentials.log_scale)
     path = Conditionals(walk.path[..., :-1], walk.path[..., -1], walk.noise_cov)
@@ -74,18 +75,27 @@ def followed(left: Augmented, right: Augmented) -> Augmented:
     return left[..., :-1] @ right + jnp.pad(left[..., -1:], ((0, 0), (0, 0), (size, 0)))
 
 
+def _at_every_step(steps: Float[Array, "steps ..."], length: int) -> Float[Array, "time ..."]:
+    """Of every step, from that of every step or from those of the first and of all others."""
+    if len(steps) == length:
+        return steps
+    return jnp.concatenate([steps[:1], jnp.broadcast_to(steps[1], (length - 1, *steps.shape[1:]))])
+
+
 @jax.custom_jvp
 def _walk(
-    prior: Augmented,
-    noise_cov: Float[Array, "time latent latent"],
+    prior: Float[Array, "steps latent latent+1"],
+    noise_cov: Float[Array, "steps latent latent"],
     said: Augmented,
     log_scale: Float[Array, " time"],
 ) -> Walk:
+    """Of a chain that is the same at every step, the first two are given."""
     root = jax.vmap(lambda cov: cholesky(cov, least=0.0))(noise_cov)
     reached, rest = jax.vmap(_split)(root, prior[..., :-1])
     bias = prior[..., -1]
-    told = root, joined(reached, jnp.zeros_like(bias)), joined(rest, bias), said
-    path, cov, heard, inverse = _looped(*told)
+    told = root, joined(reached, jnp.zeros_like(bias)), joined(rest, bias), prior
+    *told, prior = (_at_every_step(part, len(said)) for part in told)
+    path, cov, heard, inverse = _looped(*told, said)
     terms = _log_ratio(prior, said, path, heard) + jnp.sum(jnp.log(inverse), axis=1)
     return Walk(path, cov, heard, jnp.sum(terms + log_scale))  # large ones cancel in each step
 
@@ -165,6 +175,7 @@ def _walk_jvp(primals: tuple, tangents: tuple) -> tuple[Walk, Walk]:
     walk = _walk(*primals)
     dprior, dnoise, dsaid, dlog_scale = tangents
     path, cov, heard, _ = walk
+    dprior, dnoise = (_at_every_step(copied(part, cov), len(cov)) for part in (dprior, dnoise))
     slope = followed(heard, path)
     shrink = jnp.eye(cov.shape[1], dtype=cov.dtype) - cov @ heard[..., :-1]
     change = dprior - follow(dnoise, jnp.matrix_transpose(slope))

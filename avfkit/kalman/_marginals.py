@@ -8,10 +8,9 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from .._checked import checked
-from .._linalg import cholesky, solve_lower
+from .._linalg import cholesky, copied, whitening
 from .._precision import full_precision
 from ._chain import Conditionals, Markov, unrolled
-from ._condition import symmetric
 from ._filter import moved
 from ._method import Method, associative_scan, is_parallel
 from ._recursion import accumulated, spread
@@ -87,11 +86,23 @@ def divergence(q: Conditionals, p: Markov, *, method: Method = "auto") -> Float[
 
     Reference: Zhao and Linderman (2023), section 2.
     """
-    p = unrolled(p, len(q.bias))
     mean, cov, _ = marginals(q, method=method)
-    before = jnp.concatenate([jnp.zeros_like(mean[:1]), mean[:-1]])
-    spread = jnp.concatenate([jnp.zeros_like(cov[:1]), cov[:-1]])
-    return jax.vmap(_step_divergence)(q, p, before, spread)
+    start, later = _parted(q)
+    if isinstance(p, Conditionals):
+        (first, moves), each = _parted(unrolled(p, len(q.bias))), 0
+    else:  # what is the same at all steps is factored once
+        first = Conditionals(start.dynamics, p.initial_mean, p.initial_cov)
+        moves, each = Conditionals(p.dynamics, p.bias, p.noise_cov), None
+    known = jnp.zeros_like(mean[0]), jnp.zeros_like(cov[0])
+    begun = _step_divergence(start, first, *known)
+    rest = jax.vmap(_step_divergence, (0, each, 0, 0))(later, moves, mean[:-1], cov[:-1])
+    return jnp.concatenate([begun[None], rest])
+
+
+def _parted(chain: Conditionals) -> tuple[Conditionals, Conditionals]:
+    """The first step, whose dynamics are not read, and the others."""
+    first, later = (jax.tree.map(lambda leaf, s=s: leaf[s], chain) for s in (0, slice(1, None)))
+    return first._replace(dynamics=jnp.zeros_like(first.dynamics)), later
 
 
 def _step_divergence(
@@ -100,15 +111,13 @@ def _step_divergence(
     mean: Float[Array, " latent"],
     cov: Float[Array, "latent latent"],
 ) -> Float[Array, ""]:
-    scale, q_scale = cholesky(p.noise_cov), cholesky(q.noise_cov)
+    """The noise of p is whitened by W: all that is left are squares, and an average of them."""
+    scale, size = cholesky(q.noise_cov), len(mean)
+    white = copied(whitening(p.noise_cov), scale)
     turn = q.dynamics - p.dynamics
     shift = turn @ mean + q.bias - p.bias
-    spread = symmetric(turn @ cov @ turn.T)
-    columns = jnp.column_stack([q_scale, shift, spread])
-    solved = solve_lower(scale, columns)
-    size = len(mean)
-    ratio, shift = solved[:, :size], solved[:, size]
-    moved_spread = solve_lower(scale, solved[:, size + 1 :].T)
-    log_ratio = jnp.log(jnp.diagonal(q_scale)) - jnp.log(jnp.diagonal(scale))
-    squares = jnp.sum(ratio**2) + jnp.sum(shift**2) + jnp.trace(moved_spread)
+    seen = white @ jnp.column_stack([scale, shift, turn])
+    moved = seen[:, size + 1 :]
+    squares = jnp.sum(seen[:, : size + 1] ** 2) + jnp.sum((moved @ cov) * moved)
+    log_ratio = jnp.log(jnp.diagonal(scale)) + jnp.log(jnp.diagonal(white))
     return 0.5 * (squares - size) - jnp.sum(log_ratio)

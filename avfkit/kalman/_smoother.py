@@ -85,8 +85,8 @@ def posterior(chain: Markov, potentials: Potentials, *, method: Method = "auto")
     Arguments and errors are those of `filter`.
     """
     length, size = potentials.linear.shape
-    steps = unrolled(chain, length)
     if is_parallel(method, length=length, size=size):
+        steps = unrolled(chain, length)
         found = associative_scan(combine, jax.vmap(element)(steps, potentials), reverse=True)
         precision = jnp.concatenate([found.precision[1:], jnp.zeros_like(found.precision[:1])])
         linear = jnp.concatenate([found.linear[1:], jnp.zeros_like(found.linear[:1])])
@@ -94,4 +94,4 @@ def posterior(chain: Markov, potentials: Potentials, *, method: Method = "auto")
         path = jax.vmap(conditioned)(steps, *heard)[0]
         return Posterior(path, jnp.sum(filter(chain, potentials, method=method).log_likelihood))
 
-    return Posterior(*walked_backwards(steps, potentials))
+    return Posterior(*walked_backwards(chain, potentials))

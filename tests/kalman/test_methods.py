@@ -238,7 +238,16 @@ def test_a_shared_chain_is_one_whose_steps_are_the_same():
     np.testing.assert_array_equal(written.noise_cov[0], chain.initial_cov)
     one, other = (everything_jit(c, potentials, "sequential") for c in (chain, written))
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
-        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+    def total(steps):
+        path, log_z = kalman.posterior(steps, potentials, method="sequential")
+        return log_z + jnp.sum(jnp.sin(kalman.divergence(path, steps, method="sequential")))
+
+    slopes = jax.jit(jax.grad(total))(chain)
+    expected = jax.jit(jax.grad(lambda c: total(kalman.unrolled(c, 6))))(chain)
+    for a, b in zip(slopes, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("method", METHODS)
