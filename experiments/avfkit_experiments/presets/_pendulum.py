@@ -189,5 +189,5 @@ SMOOTHERS: Mapping[str, Any] = {
 # The prior of a structured posterior learns later than the networks, as the authors' may. One that
 # learns at once may settle at twice the frequency, at which the rod's height swings: velocities,
 # which tell left from right, are then in no latent.
-_LATER = {name: {"prior_from": 400} for name in ("svae", "own")}
+_LATER = {name: {"prior_from": 1000} for name in ("svae", "own")}
 _CHANGES = {name: {"mask_from": _MASK_FROM} for name in SMOOTHERS if name != "svae"} | _LATER
