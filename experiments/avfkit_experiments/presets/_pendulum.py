@@ -53,7 +53,7 @@ def pendulum(*, small: bool = False) -> Preset:
         iterations={"avf": 2, "vfem": 10},
         smoothers={name: partial(make, nets) for name, make in SMOOTHERS.items()},
         measure=measure,
-        prepare=partial(_quieter, 0.02 if small else 0.001),
+        prepare=partial(_quieter, 0.02 if small else 0.0003),
         latent=3,
         rate=50.0,
     )
