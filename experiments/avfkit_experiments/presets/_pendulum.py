@@ -53,7 +53,7 @@ def pendulum(*, small: bool = False) -> Preset:
         iterations={"avf": 2, "vfem": 10},
         smoothers={name: partial(make, nets) for name, make in SMOOTHERS.items()},
         measure=measure,
-        prepare=partial(_quieter, 0.02 if small else 0.001),
+        prepare=partial(_quieter, 0.02 if small else 0.0003),
         latent=3,
         rate=50.0,
     )
@@ -189,5 +189,5 @@ SMOOTHERS: Mapping[str, Any] = {
 # The prior of a structured posterior learns later than the networks, as the authors' may. One that
 # learns at once may settle at twice the frequency, at which the rod's height swings: velocities,
 # which tell left from right, are then in no latent.
-_LATER = {name: {"prior_from": 400} for name in ("svae", "own")}
+_LATER = {name: {"prior_from": 1000} for name in ("svae", "own")}
 _CHANGES = {name: {"mask_from": _MASK_FROM} for name in SMOOTHERS if name != "svae"} | _LATER
