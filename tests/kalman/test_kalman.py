@@ -80,9 +80,9 @@ def dynamax(monkeypatch):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_equals_dynamax_with_missing_steps(seed, dynamax):
 
-    latent, obs, length = 3, 4, 30
+    latent, obs, length = 3, 4, 2_000
     chain, arrays, _, xs, _ = problem(latent, obs, length, seed)
-    missing = np.zeros(length, bool)
+    missing = np.arange(length) % 50 > 45
     missing[[4, 5, 11]] = True
     observed = np.broadcast_to(~missing[:, None], xs.shape)
     potentials = kalman.linear_gaussian_potentials(*arrays, jnp.array(xs), jnp.array(observed))

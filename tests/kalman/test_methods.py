@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax.scipy.linalg import block_diag
 from jax.test_util import check_grads
+from scipy.linalg import cho_solve_banded, cholesky_banded
 
 import avfkit
 from avfkit import kalman
@@ -58,6 +60,41 @@ def dense(chain, potentials):
     log_z = 0.5 * residual @ cov @ residual + np.ravel(potentials.linear) @ prior_mean
     log_z -= 0.5 * prior_mean @ precision @ prior_mean + 0.5 * np.linalg.slogdet(factor)[1]
     return prior_mean + cov @ residual, cov, log_z + np.sum(potentials.log_scale)
+
+
+def banded(chain, potentials):
+    """Mean and covariances of the whole path and log Z, by a banded matrix of all its latents.
+
+    For chains too long for `dense`; the noise has to be positive definite.
+    """
+    length, size = chain.bias.shape
+    (slopes, biases, noises), (own, linear, log_scale) = jax.tree.map(
+        np.asarray, (chain, potentials)
+    )
+    inverse = np.linalg.inv(noises)
+    blocks = np.zeros((length, 2, size, size))  # on the diagonal, and the one below
+    blocks[:, 0] = inverse + own
+    after = np.swapaxes(slopes[1:], 1, 2) @ inverse[1:]
+    blocks[:-1, 0] += after @ slopes[1:]
+    blocks[:-1, 1] = -np.swapaxes(after, 1, 2)
+    bands = np.zeros((2 * size, length * size))
+    for j in range(size):
+        column = np.concatenate([blocks[:, 0, j:, j], blocks[:, 1, :, j]], axis=1)
+        bands[: 2 * size - j, j::size] = column.T
+    force = np.einsum("tij,tj->ti", inverse, biases)
+    constant = -0.5 * np.sum(force * biases) - 0.5 * np.sum(np.linalg.slogdet(noises)[1])
+    force[:-1] -= np.einsum("tij,tj->ti", after, biases[1:])
+    factor = cholesky_banded(bands, lower=True)
+    mean = cho_solve_banded((factor, True), np.ravel(force + linear))
+    log_z = constant + 0.5 * np.ravel(force + linear) @ mean - np.sum(np.log(factor[0]))
+
+    def columns(t):
+        """The columns of the covariance that belong to step t."""
+        right = np.zeros((length * size, size))
+        right[t * size : (t + 1) * size] = np.eye(size)
+        return cho_solve_banded((factor, True), right).reshape(length, size, size)
+
+    return mean.reshape(length, size), columns, log_z + np.sum(log_scale)
 
 
 def everything(chain, potentials, method):
@@ -109,12 +146,22 @@ def test_both_methods_equal_the_dense_gaussian(shape, seed, missing):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 2000)])
-def test_parallel_equals_sequential(shape):
+def test_parallel_equals_sequential_and_one_sparse_gaussian(shape):
     size, length = shape
     chain, potentials = random_chain(0, size, length), random_potentials(0, size, length)
-    trees = [jax.tree.leaves(everything_jit(chain, potentials, method)) for method in METHODS]
-    for a, b in zip(*trees, strict=True):
+    results = [everything_jit(chain, potentials, method) for method in METHODS]
+    for a, b in zip(*map(jax.tree.leaves, results), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-9)
+    filtered, smoothed = results[0][:2]
+    mean, columns, log_z = banded(chain, potentials)
+    np.testing.assert_allclose(smoothed.mean, mean, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(results[0][2], log_z, rtol=1e-12)
+    np.testing.assert_allclose(filtered.cov[-1], columns(length - 1)[-1], rtol=0, atol=1e-9)
+    for t in {0, length // 2, length - 1}:
+        cov = columns(t)
+        np.testing.assert_allclose(smoothed.cov[t], cov[t], rtol=0, atol=1e-9)
+        if t + 1 < length:
+            np.testing.assert_allclose(smoothed.cross_cov[t], cov[t + 1], rtol=0, atol=1e-9)
 
 
 def test_parallel_equals_sequential_in_every_gradient():
@@ -143,6 +190,38 @@ def test_gradients_against_finite_differences():
 
     arrays = (chain.dynamics, chain.bias, chain.noise_cov, potentials.linear)
     check_grads(jax.jit(total), arrays, order=1, modes=["rev"])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gradients_of_the_log_normaliser_are_those_of_the_dense_gaussian(method):
+    chain, potentials = random_chain(4, 3, 5), random_potentials(4, 3, 5)
+
+    def witness(chain, potentials):
+        """log Z of `dense`, in JAX."""
+        (slopes, biases, noises), (own, linear, log_scale) = chain, potentials
+        weights = [jnp.eye(15)[:3]]
+        for t in range(1, 5):
+            weights.append(jnp.eye(15)[3 * t : 3 * t + 3] + slopes[t] @ weights[-1])
+        weights = jnp.concatenate(weights)
+        noise, precision = block_diag(*noises), block_diag(*own)
+        mean, prior = weights @ jnp.ravel(biases), weights @ noise @ weights.T
+        factor = jnp.eye(15) + prior @ precision
+        force = jnp.ravel(linear) - precision @ mean
+        square = force @ jnp.linalg.solve(factor, prior @ force)
+        log_z = 0.5 * (square - jnp.linalg.slogdet(factor)[1]) + jnp.ravel(linear) @ mean
+        return log_z - 0.5 * mean @ precision @ mean + jnp.sum(log_scale)
+
+    run = partial(kalman.log_normaliser, method=method)
+    found, expected = (
+        jax.jit(jax.value_and_grad(log_z, (0, 1)))(chain, potentials) for log_z in (run, witness)
+    )
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(expected[0], dense(chain, potentials)[2], rtol=0, atol=1e-9)
+    for one, other in zip(found[1], expected[1], strict=True):
+        for name, a, b in zip(one._fields, one, other, strict=True):
+            if name in ("noise_cov", "precision"):  # symmetric, so only this part has a meaning
+                a, b = (part + jnp.swapaxes(part, 1, 2) for part in (a, b))
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -309,22 +388,29 @@ def test_noise_without_volume_and_potentials_of_infinite_variance(method):
     variance = jnp.tile(jnp.array([0.5, jnp.inf]), (7, 1))
     rng = np.random.default_rng(0)
 
-    def total(mean, method):
+    def total(mean, variance, method):
         potentials = kalman.diagonal_potentials(mean, variance, jnp.arange(7) != 3)
         smoothed = kalman.smoother(chain, potentials, method=method)
-        return smoothed.log_likelihood, smoothed
+        score = smoothed.log_likelihood + jnp.sum(jnp.sin(smoothed.mean)) + jnp.sum(smoothed.cov)
+        return score, smoothed
 
     mean = jnp.array(rng.normal(size=(7, 2))).at[:, 1].set(jnp.nan)
-    (log_z, smoothed), slope = jax.value_and_grad(total, has_aux=True)(mean, method)
+    score = jax.jit(jax.value_and_grad(partial(total, method=method), (0, 1), has_aux=True))
+    (_, smoothed), slopes = score(mean, variance)
+    log_z = smoothed.log_likelihood
     matrix, bias = jnp.array([[1.0, 0.0]]), jnp.zeros(1)
     seen = jnp.arange(7)[:, None] != 3
     usual = kalman.linear_gaussian_potentials(matrix, bias, jnp.array([0.5]), mean[:, :1], seen)
-    expected = kalman.smoother(chain, usual, method=method)
+    expected = jax.jit(partial(kalman.smoother, method=method))(chain, usual)
     constant = usual.log_scale.sum() + 0.5 * jnp.sum(jnp.where(seen, mean[:, :1] ** 2 / 0.5, 0.0))
     np.testing.assert_allclose(log_z, expected.log_likelihood - constant, rtol=1e-10)
     np.testing.assert_allclose(smoothed.mean, expected.mean, atol=1e-12)
     np.testing.assert_allclose(smoothed.cov, expected.cov, atol=1e-12)
-    assert np.isfinite(slope[:, 0]).all()
+    said = np.arange(7) != 3
+    for slope in slopes:  # nothing is felt where nothing is said
+        assert np.isfinite(slope).all() and (slope[said, 0] != 0.0).all()
+        np.testing.assert_array_equal(slope[:, 1], 0.0)
+        np.testing.assert_array_equal(slope[3], 0.0)
 
 
 @pytest.mark.parametrize("method", METHODS)
