@@ -146,8 +146,10 @@ def test_the_predictive_log_likelihood_is_the_difference_of_two_exact_ones():
         return trace.log_weight.sum()
 
     options = {"key": jr.key(1), "num_samples": 20_000}
-    found = jax.jit(lambda x: avfkit.predictive_log_likelihood(lds, smoother, x, 5, **options))(xs)
-    np.testing.assert_allclose(found, exact(7) - exact(5), atol=0.05)
+    score = jax.jit(lambda x: avfkit.predictive_log_likelihood(lds, smoother, x, 5, **options))
+    np.testing.assert_allclose(score(xs), exact(7) - exact(5), atol=0.05)
+    far = score(xs.at[5:].add(1e3))  # no path's likelihood is a number above zero: e^-10^5
+    assert np.isfinite(far) and far < -1e5
 
 
 def test_what_is_missing_of_the_rest_is_not_predicted():

@@ -45,6 +45,10 @@ class Posterior(NamedTuple):
 def smoother(chain: Markov, potentials: Potentials, *, method: Method = "auto") -> Smoothed:
     """The exact smoothing posteriors: marginals and cross-covariances along the conditionals.
 
+    In float32, over 100,000 steps of three latents with q = r = 0.1, every covariance is positive
+    definite and no mean is further than a thousandth of a standard deviation from float64's, by
+    either method (`tests/kalman/test_methods.py`, with sharper noises too).
+
     Arguments and errors are those of `filter`, and so is the precision of the log-likelihood.
     """
     path, log_likelihood = posterior(chain, potentials, method=method)

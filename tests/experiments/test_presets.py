@@ -65,6 +65,16 @@ def test_names():
     assert all(preset.name == name for name, preset in PRESETS.items())
 
 
+@pytest.mark.parametrize("name", LINEAR)
+def test_one_word_swaps_the_method_on_a_linear_system(name):
+    smoothers = {"svae", "rnn-mf", "rnn-ar-l", "rnn-ar-nl", "cnn-ar-l", "kalman"}
+    preset = PRESETS[name]
+    assert smoothers <= set(preset.smoothers) and {"avf", "vfem"} <= set(preset.iterations)
+    thetas = {parameter_counts(preset, word)[0] for word in ("svae", "kalman", "vfem")}
+    assert len(thetas) == 1  # one generative model, whatever infers
+    assert parameter_counts(preset, "kalman")[1] == 0 < parameter_counts(preset, "svae")[1]
+
+
 @pytest.mark.parametrize("name", sorted({*STAND_INS, *COUNTS}))
 def test_the_twin_is_smaller(name):
     small, large = (PRESETS[n] for n in (f"{name}-small", name))

@@ -1,5 +1,7 @@
 """Networks over time: what a step of their output depends on."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,11 @@ KEY = jr.key(0)
 
 def count(module):
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(module, eqx.is_array)))
+
+
+def sized(module):
+    """As `count`, of the shapes of a module that was not made."""
+    return sum(leaf.size for leaf in jax.tree.leaves(module) if hasattr(leaf, "size"))
 
 
 def sequence(length, size=2):
@@ -57,10 +64,10 @@ def test_default_embedding_is_a_layer_of_twenty_units():
     np.testing.assert_allclose(embed(x), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("kernel", "depth"), [(1, 2), (3, 2), (4, 3), (10, 1)])
+@pytest.mark.parametrize(("kernel", "depth"), [(1, 2), (3, 2), (4, 3), (50, 1)])
 def test_receptive_field_of_the_cnn_is_exactly_the_stated_one(kernel, depth):
     network = TemporalCNN(2, 3, kernel=kernel, features=30, depth=depth, key=KEY)
-    length = 16
+    length = 40
     s, t = np.meshgrid(np.arange(length), np.arange(length))
     expected = (s >= t - depth * ((kernel - 1) // 2)) & (s <= t + depth * (kernel // 2))
     np.testing.assert_array_equal(dependence(network, sequence(length)), expected)
@@ -100,12 +107,15 @@ def test_frames_are_embedded_one_by_one(network):
 
 
 def test_parameters_at_the_authors_sizes():
-    rnn = BidirectionalRNN(5, 10, key=KEY)
-    gru = 3 * 10 * (10 + 10) + 4 * 10
-    assert count(rnn) == (5 * 20 + 20) + (20 * 10 + 10) + 2 * gru
-    cnn = TemporalCNN(5, 10, key=KEY)
-    assert count(cnn) == 10 * 32 * (5 + 32 + 32) + 3 * 32 + 32 * 10 + 10
-    assert rnn.out_size == 20 and cnn.out_size == 10
+    for units in (10, 20, 30):
+        rnn = eqx.filter_eval_shape(BidirectionalRNN, 5, units, key=KEY)
+        gru = 3 * units * (units + units) + 4 * units
+        assert sized(rnn) == (5 * 20 + 20) + (20 * units + units) + 2 * gru
+        assert rnn.out_size == 2 * units
+    for kernel in (10, 20, 50):
+        cnn = eqx.filter_eval_shape(partial(TemporalCNN, kernel=kernel), 5, 10, key=KEY)
+        assert sized(cnn) == kernel * 32 * (5 + 32 + 32) + 3 * 32 + 32 * 10 + 10
+        assert cnn.out_size == 10
 
 
 def test_the_two_directions_start_from_different_weights():
