@@ -4,7 +4,8 @@ What the observation says of z_t is a Gaussian potential psi_t(z_t); what the dy
 model's own. Their product, normalised, is the posterior q(z_1..T), or, filtered,
 q_t = p(z_t | z_{t-1}) psi_t(z_t) / Z. The potential is a network's in the structured VAE and the
 likelihood itself in exact inference (see `_exact`). A step of which nothing was observed has no
-potential, so missing data cost nothing and change nothing.
+potential, so missing steps cost nothing and change nothing. Of a step that was observed in part
+the likelihood as a potential drops the missing entries; a network reads zeros in their place.
 
 Reference: Johnson et al. (2016); Zhao and Linderman (2023), section 3.
 """

@@ -55,6 +55,19 @@ def test_full_and_diagonal_potentials_agree_where_they_can():
         np.testing.assert_allclose(one, other, atol=1e-12)
 
 
+def test_of_a_step_seen_in_part_a_network_reads_zeros_and_the_likelihood_less():
+    lds, xs = identity_lds(), jr.normal(KEY, (6, 3))
+    part = jnp.ones((6, 3), bool).at[4, 1].set(False)
+    svae = avfkit.StructuredSmoother(exact_potential(lds))
+    infer = eqx.filter_jit(lambda method, xs, seen: method.infer(lds, xs, seen, key=KEY))
+    found, zeroed = infer(svae, xs, part), infer(svae, jnp.where(part, xs, 0.0), part | True)
+    np.testing.assert_allclose(found.posterior.mean, zeroed.posterior.mean, atol=1e-12)
+    changed = np.abs(found.reconstruction - zeroed.reconstruction) > 1e-6
+    np.testing.assert_array_equal(changed, np.arange(6) == 4)  # the entry is not scored
+    exact = infer(avfkit.KalmanSmoother(), xs, part)
+    assert exact.posterior.variance[4, 1] > found.posterior.variance[4, 1] + 1e-3
+
+
 def test_the_closed_divergence_is_the_mean_of_that_along_paths():
     model, svae = make("lds-mlp", "svae")
     xs = jr.normal(KEY, (5, 4))
