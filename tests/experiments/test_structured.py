@@ -1,6 +1,8 @@
 """The experiments of the structured VAE: what is measured, and how one asks for it."""
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
@@ -9,15 +11,17 @@ from click.testing import CliRunner
 import avfkit
 from avfkit import data
 from avfkit.nn import LinearGaussian
-from avfkit_experiments import Choice, make_inference
+from avfkit_experiments import Choice, Recipe, make_inference
 from avfkit_experiments._clock import Clock
 from avfkit_experiments._commands import _folder
 from avfkit_experiments._commands import avfkit as command
+from avfkit_experiments._loss import learner
 from avfkit_experiments.presets import PRESETS
 from avfkit_experiments.presets._linear import exact, gap_covered, static
 from avfkit_experiments.presets._neural import _turn
 from avfkit_experiments.presets._neural import world as neural_world
 from avfkit_experiments.presets._swings import pictured_angle, read_out
+from tests.helpers import make
 
 NONE = {"iterations": 0, "samples": 1}
 SIZE = {"latent_size": 3, "obs_size": 5, "q": 0.1, "r": 0.1, "length": 200}
@@ -145,3 +149,19 @@ def test_a_window_is_in_the_command():
     chosen = Choice("svae", settings=("mask=0.4", "clip=10"))
     expected = "avfkit train pendulum-small --inference svae --samples 1 --seed 0"
     assert chosen.command(preset) == f"{expected} --mask 0.4 --set clip=10"
+
+
+def test_windows_come_at_once_for_the_structured_posterior_and_later_for_its_rivals():
+    """Zhao and Linderman (2023), section 3.3."""
+    preset = PRESETS["pendulum"]
+    waits = {name: preset.changes[name].get("mask_from", 0) for name in preset.smoothers}
+    assert waits.pop("svae") == 0 < min(waits.values())
+    tree, batch = make("lds-mlp", "svae"), data.pad([np.ones((9, 4))])
+
+    @eqx.filter_jit
+    def loss(batch, step):
+        recipe = Recipe(steps=10, mask=0.4, mask_from=3)
+        return learner(tree, recipe, 1)[1](tree, batch, key=jr.key(0), step=step)[0]
+
+    early, last, first, later = (loss(batch, jnp.array(step)) for step in (0, 2, 3, 9))
+    assert early == last != first == later

@@ -159,3 +159,17 @@ def test_masking_hides_from_inference_and_not_from_the_score():
     nothing = avfkit.Masked(inner, jnp.array(0.0)).infer(lds, xs, key=KEY)
     plain = inner.infer(lds, xs, key=jr.split(KEY)[1])
     np.testing.assert_array_equal(nothing.free_energy, plain.free_energy)
+
+
+def test_in_a_window_a_rival_reads_zeros():
+    model, rival = make("lds-mlp", "rnn-ar-l")
+    xs, hidden = jr.normal(KEY, (10, 4)), window(10, 0.4, key=jr.split(KEY)[0])
+    masked = avfkit.Masked(rival, jnp.array(0.4))
+    infer = eqx.filter_jit(lambda method, xs: method.infer(model, xs, key=KEY).z)
+    found = infer(masked, xs)
+    np.testing.assert_array_equal(infer(masked, jnp.where(hidden[:, None], 7.0, xs)), found)
+    assert np.abs(infer(masked, jnp.where(hidden[:, None], xs, 7.0)) - found).max() > 1e-3
+    blank = jnp.where(hidden[:, None], 0.0, xs)
+    path = eqx.filter_jit(rival.path)(model, blank, jnp.ones(xs.shape, bool))
+    expected = path.sample(key=jr.split(jr.split(KEY)[1])[0])
+    np.testing.assert_allclose(found, expected, atol=1e-12)
