@@ -156,3 +156,12 @@ def test_hidden_windows_cost_evidence_and_improve_predictions():
     path = RESULTS / "pendulum-small" / "svae-0-0.json"
     whole = json.loads(path.read_text())["test"]
     assert masked["elbo"] < whole["elbo"] and masked["prediction"] > whole["prediction"]
+
+
+def test_the_full_pendulum_s_latents_hold_the_velocity_and_no_rival_s_hold_it_better():
+    found = {
+        path.stem: json.loads(path.read_text())["test"]["r2"]["velocity"]
+        for path in (RESULTS / "pendulum").glob("*.json")
+    }
+    rivals = [found[name] for name in found if not name.startswith("svae")]
+    assert found["svae-0-0-mask0.4"] >= max([0.85, *rivals])
