@@ -87,3 +87,14 @@ def test_the_exact_posterior_and_the_filters_start_with_the_emission_alone(train
         model, method = started(name, train)
         np.testing.assert_allclose(model.emission.bias, np.mean(train.sequences, (0, 1)), atol=1e-6)
         assert isinstance(method, avfkit.KalmanSmoother | avfkit.IterativeFilter)
+
+
+def test_avf_starts_at_a_finite_energy_where_the_likelihood_is_sharp():
+    """A fresh step along the gradient overshoots there, and grows for as long as it filters."""
+    sizes = {"latent_size": 3, "obs_size": 5, "q": 0.1, "r": 0.1}
+    sharp = data.lds(**sizes, num_sequences=4, length=200, seed=0)[0]
+    preset = PRESETS["lds-D3-N5-q0.1-r0.1"]
+    model, method = make_tree(preset, "avf", iterations=2, samples=1, key=jr.key(0))
+    model, method = preset.prepare((model, method), sharp)
+    loss = eqx.filter_jit(lambda xs: avfkit.free_energy(model, method, xs, key=jr.key(1)))
+    assert np.isfinite(loss(jnp.asarray(sharp.sequences[0], float)))
