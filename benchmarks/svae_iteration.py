@@ -16,7 +16,7 @@ it has used `--limit` seconds of the processor: what needs more at some length i
 Before anything is timed the SVAE's two walks must agree in free energy and gradient.
 
 Writes `benchmarks/results/svae_iteration_cpu.json` (or `_gpu`, `_tpu`: JAX's default backend);
-`--add` keeps what is there of other lengths.
+`--add` keeps what is there of other lengths, each with the provenance of its own run.
 """
 
 import argparse
@@ -266,9 +266,11 @@ def main() -> None:
         "provenance": provenance("optax"),
         "relative_difference": agree(min(arguments.lengths)),
     }
-    lengths = before.get("lengths", {})
+    lengths, runs = before.get("lengths", {}), before.get("provenance_by_length", {})
+    result["provenance_by_length"] = runs
     for length in sorted(arguments.lengths):
         lengths[str(length)] = measure(arguments.methods, length, arguments.rounds, arguments.limit)
+        runs[str(length)] = result["provenance"]
         result["lengths"] = lengths = {n: lengths[n] for n in sorted(lengths, key=int)}
         result["exponents"] = {
             name: {clock: exponent(lengths, name, clock) for clock in ("wall", "cpu")}

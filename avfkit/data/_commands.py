@@ -22,6 +22,7 @@ from ._download import download, sha256_of
 from ._recordings import (
     Prepared,
     Recordings,
+    check_one_source,
     decoded,
     fingerprint,
     index_path,
@@ -94,8 +95,7 @@ def speech_commands(
         ImportError: if pooch, which downloads, is not installed.
         ValueError: if a file is truncated or altered, or both `folder` and `download` are given.
     """
-    if download and folder is not None:
-        raise ValueError(f"give folder or download, not both: found {str(folder)!r} and True.")
+    check_one_source(folder, download=download)
     kept = cache_folder(cache)
     if download:
         return _all(_fetched(OFFICIAL, kept), "the official archive", samples_per_step)

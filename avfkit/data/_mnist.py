@@ -14,7 +14,7 @@ import numpy as np
 
 from ._cache import part_folder
 from ._download import download
-from ._original import Arrays, Original
+from ._original import ADVICE, Arrays, Original
 from ._recordings import Prepared
 
 _SHAPE = (10_000, 28, 28)
@@ -35,11 +35,10 @@ def original(address: str, digest: str, shape: tuple[int, int, int]) -> Original
 
 
 def _fetched(address: str, shape: tuple[int, int, int], path: Path) -> Arrays:
-    advice = "Set AVFKIT_DATA, or pass folder=, to use a copy of your own."
     size = _HEADER + int(np.prod(shape))
     with part_folder(path) as folder:
         file = folder / "digits.gz"
-        download("MNIST", address, file, advice=advice)
+        download("MNIST", address, file, advice=ADVICE)
         try:
             with gzip.open(file) as content:
                 data = content.read(size + 1)

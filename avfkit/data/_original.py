@@ -8,9 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ._cache import cache_folder, read_arrays, write_arrays
-from ._recordings import Prepared
+from ._recordings import Prepared, check_one_source
 
 Arrays = dict[str, np.ndarray]
+
+ADVICE = "Set AVFKIT_DATA, or pass folder=, to use a copy of your own."
+"""What to do where a download fails."""
 
 
 class Original(NamedTuple):
@@ -61,8 +64,7 @@ def content(
         FileNotFoundError: if nothing is found, or the original could not be downloaded.
         ValueError: if something is truncated or altered, or both `folder` and `download` are given.
     """
-    if download and folder is not None:
-        raise ValueError(f"give folder or download, not both: found {str(folder)!r} and True.")
+    check_one_source(folder, download=download)
     path = cache_folder(cache) / f"{prepared.folder}-{original.digest[:8]}.npz"
     if folder is not None or prepared.find(None) or not (download or path.exists()):
         advice = f"; or pass download=True to fetch {prepared.title} ({original.size})"

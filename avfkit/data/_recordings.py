@@ -83,6 +83,12 @@ def places(folder: str | Path | None, below: str) -> tuple[Path, ...]:
     return () if not named else (Path(named).expanduser(), Path(named).expanduser() / below)
 
 
+def check_one_source(folder: str | Path | None, *, download: bool) -> None:
+    """Refuses a folder of the user's and a download at the same time."""
+    if download and folder is not None:
+        raise ValueError(f"give folder or download, not both: found {str(folder)!r} and True.")
+
+
 def place_of(folder: str | Path | None) -> str:
     """Where was looked, for messages."""
     if folder is not None:

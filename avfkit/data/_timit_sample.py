@@ -14,7 +14,7 @@ import numpy as np
 from ._cache import part_folder
 from ._dataset import Splits
 from ._download import download as fetch
-from ._original import Arrays, Original, content
+from ._original import ADVICE, Arrays, Original, content
 from ._recordings import Prepared, Recordings, shown
 from ._speech import RATE, Words, speech_splits
 from ._waves import read_wave_file
@@ -63,10 +63,9 @@ def _fetched(address: str, names: Sequence[tuple[str, str]], path: Path) -> Arra
     """All utterances, one file after the other."""
 
     def waves(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-        advice = "Set AVFKIT_DATA, or pass folder=, to use a copy of your own."
         for speaker, sentence in names:
             url, file = f"{address}/{speaker}/{sentence}.wav", folder / "utterance.wav"
-            fetch("The TIMIT sample", url, file, advice=advice, bar=False)
+            fetch("The TIMIT sample", url, file, advice=ADVICE, bar=False)
             yield sentence, read_wave_file(file, RATE)
 
     with part_folder(path) as folder:

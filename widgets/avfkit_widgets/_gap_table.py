@@ -20,7 +20,7 @@ from ._table import AbstractTable, Arrays, Slider, Values
 
 TERMS = ("amortization", "family", "sampling", "filtering", "total")
 MEANINGS = (
-    "amortization: inference that has not arrived",
+    "amortization: short of the best q",
     "family: diagonal against full",
     "sampling: one path against several",
     "filtering: past against future",
