@@ -9,8 +9,9 @@ how far it is gets reported. Run from the repository's root; it takes minutes:
 The problems are linear and Gaussian, two latents, three observations and twelve steps, each missing
 with a probability of 0.2, at three signal-to-noise ratios. An amortized method is trained for each
 problem, with the true model held fixed, on fresh sequences from that model. Writes
-`benchmarks/results/certificate.json`, method by method, and goes on where it stopped: KL to what
-the method could get right, gap to -log p(x), calibration and leak, as `Certificate` defines them.
+`benchmarks/results/certificate.json`, method by method, and goes on where it stopped if versions
+and settings are the same: KL to what the method could get right, gap to -log p(x), calibration and
+leak, as `Certificate` defines them.
 """
 
 import argparse
@@ -173,9 +174,10 @@ def main(steps: int, tolerance: float) -> None:
         | {"missing": MISSING},
         "training": {"steps": steps, "batch": BATCH, "rate": RATE},
     }
-    path = RESULTS / "certificate.json"
+    path, facts = RESULTS / "certificate.json", provenance()
     before = json.loads(path.read_text()) if path.is_file() else {}
-    found = before.get("methods", {}) if result.items() <= before.items() else {}
+    same = before.get("provenance", {}).get("versions") == facts["versions"]
+    found = before["methods"] if same and result.items() <= before.items() else {}
     for name, build in (FIXED | {n: learned(make, steps) for n, make in LEARNED.items()}).items():
         if name in found:
             continue
@@ -185,7 +187,7 @@ def main(steps: int, tolerance: float) -> None:
         )
         found[name] = {"learned": name in LEARNED} | entry(certificate, time.process_time() - began)
         print(f"{name}\n{certificate}", flush=True)
-        write("certificate", result | {"methods": found, "provenance": provenance()}, quiet=True)
+        write("certificate", result | {"methods": found, "provenance": facts}, quiet=True)
         jax.clear_caches()
 
 

@@ -52,10 +52,10 @@ def summary(times: list[float], digits: int = 1) -> dict[str, float]:
     }
 
 
-def spread(values: list[float]) -> dict[str, float]:
+def spread(values: list[float], digits: int = 3) -> dict[str, float]:
     """Median and range of anything."""
     found = {"median": statistics.median(values), "min": min(values), "max": max(values)}
-    return {name: round(value, 3) for name, value in found.items()}
+    return {name: round(value, digits) for name, value in found.items()}
 
 
 def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
@@ -82,6 +82,20 @@ def provenance(*packages: str) -> dict[str, Any]:
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def provenances(before: dict[str, Any], rows: str, by_row: str) -> dict[str, Any]:
+    """The provenance of each row of a file that a run adds to.
+
+    Args:
+        before: the file.
+        rows: the key of its rows.
+        by_row: the key of their provenances. A row that has none is of the file's run.
+
+    Returns:
+        For each row's name where it was measured, and when.
+    """
+    return dict.fromkeys(before.get(rows, {}), before.get("provenance")) | before.get(by_row, {})
 
 
 def cores() -> int:

@@ -17,7 +17,8 @@ honest loop that one writes in NumPy for a whole batch.
 Compiling is timed apart, in processor time of all threads; so is running. dynamax's parallel mode
 compiles in a process of its own, which ends when it has used `--limit` seconds of the processor.
 
-Writes `benchmarks/results/message_passing.json`; `--add` keeps what is there of other sizes.
+Writes `benchmarks/results/message_passing.json`; `--add` keeps what is there of other sizes and
+lengths, each with the provenance of its own run.
 """
 
 import argparse
@@ -37,7 +38,15 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import jax.random as jr  # noqa: E402
 import numpy as np  # noqa: E402
-from measure import RESULTS, interleaved, provenance, ratio, summary, write  # noqa: E402
+from measure import (  # noqa: E402
+    RESULTS,
+    interleaved,
+    provenance,
+    provenances,
+    ratio,
+    summary,
+    write,
+)
 from smoothers import (  # noqa: E402
     BATCH,
     CUTHBERT,
@@ -208,13 +217,16 @@ def main() -> None:
         "provenance": provenance("dynamax", *(["cuthbert"] if CUTHBERT in SMOOTHERS else [])),
         "batch": BATCH,
         "relative_difference": before.get("relative_difference", {}),
+        "provenance_by_result": provenances(before, "results", "provenance_by_result"),
         "results": before.get("results", {}),
     }
     for size in args.sizes:
         everyone = [name for name in (*SMOOTHERS, NUMPY) if name != PARALLEL]
         result["relative_difference"][str(size)] = agree(size, everyone)
         for length in args.lengths:
-            found = result["results"][f"D={size}, T={length}"] = {}
+            key = f"D={size}, T={length}"
+            found = result["results"][key] = {}
+            result["provenance_by_result"][key] = result["provenance"]
             for task in (FORWARD, GRADIENT):
                 names = chosen(task, length, args)
                 found[task] = measure(size, length, task, names, args)

@@ -8,7 +8,7 @@ music-size step take by themselves. One thread. Run from the repository's root:
 With 16 rows the three products are taken in turn, as in the network, so the weights (15 MB) come
 from beyond the caches each time.
 
-Writes `benchmarks/results/products.json`.
+Writes `benchmarks/results/products.json`: medians over the turns, with their range.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import jax.random as jr  # noqa: E402
 import numpy as np  # noqa: E402
-from measure import interleaved, provenance, write  # noqa: E402
+from measure import interleaved, provenance, spread, write  # noqa: E402
 
 SHAPES = [(3072, 400), (2048, 1024), (400, 1024)]  # of the update network, [outputs, inputs]
 SIZE = sum(a * b for a, b in SHAPES)
@@ -76,7 +76,8 @@ def main() -> None:
     times = interleaved({name: work for name, (work, _) in competitors.items()}, rounds)
     result: dict[str, Any] = {"rounds": rounds, "provenance": provenance()}
     result["gigaflop_per_second"] = {
-        name: round(flop / min(times[name]["cpu"]), 1) for name, (_, flop) in competitors.items()
+        name: spread([flop / each for each in times[name]["cpu"]], digits=1)
+        for name, (_, flop) in competitors.items()
     }
     write("products", result)
 

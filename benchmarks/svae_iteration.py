@@ -36,7 +36,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
-from measure import RESULTS, cores, interleaved, provenance, ratio, summary, write
+from measure import RESULTS, cores, interleaved, provenance, provenances, ratio, summary, write
 
 import avfkit
 from avfkit import kalman, nn, train
@@ -266,7 +266,8 @@ def main() -> None:
         "provenance": provenance("optax"),
         "relative_difference": agree(min(arguments.lengths)),
     }
-    lengths, runs = before.get("lengths", {}), before.get("provenance_by_length", {})
+    lengths = before.get("lengths", {})
+    runs = provenances(before, "lengths", "provenance_by_length")
     result["provenance_by_length"] = runs
     for length in sorted(arguments.lengths):
         lengths[str(length)] = measure(arguments.methods, length, arguments.rounds, arguments.limit)

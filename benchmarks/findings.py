@@ -1,0 +1,321 @@
+"""What `table.py` says of each script's results: the claim, and what was found.
+
+One function for each script, of its name. It takes the script's files, whatever sizes, lengths and
+competitors they have. A ratio is the median over turns, with its range.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Row = tuple[str, str]  # what was claimed, and what was found
+BREAK, UNMEASURED = "<br>", "**not measured yet**"
+BASE = "svae-sequential"
+
+
+def times(ratio: dict[str, float], unit: str = " x") -> str:
+    """A median and its range."""
+    return f"{ratio['median']:g}{unit} ({ratio['min']:g} to {ratio['max']:g})"
+
+
+def milliseconds(summary: dict[str, float]) -> str:
+    """The same of times."""
+    low, high = summary["min_ms"], summary["max_ms"]
+    return f"{summary['median_ms']:g} ms ({low:g} to {high:g})"
+
+
+def over(values: Iterable[float], unit: str = " x") -> str:
+    """The least and the most of several numbers, or the one number that they are."""
+    low, high = min(found := list(values)), max(found)
+    return f"{low:g}{unit}" if low == high else f"{low:g} to {high:g}{unit}"
+
+
+def verdict(holds: bool) -> str:
+    """Whether a claim holds."""
+    return "**reached**" if holds else "**not reached**"
+
+
+def numbers(key: str) -> list[int]:
+    """Those in the name of a row, by which rows are sorted."""
+    return [int(each) for each in re.findall(r"\d+", key)]
+
+
+def iterations(result: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Rows of one number of iterations, as `K = 1`, and what was found."""
+    return [(key.replace("=", " = "), result[key]) for key in result if key.startswith("K=")]
+
+
+def step_floor(result: dict[str, Any]) -> Row:
+    """AVF's step over its own products."""
+    most = result["claim"]["step_over_floor"]
+    found = [
+        f"{key}: {times(each['avf_over_floor'])}, "
+        f"{verdict(each['avf_over_floor']['median'] <= most)}"
+        for key, each in iterations(result)
+    ]
+    return f"a VRNN-TIMIT step of AVF costs at most {most:g} x its own products", BREAK.join(found)
+
+
+def music_step(*results: dict[str, Any]) -> Row:
+    """PyTorch over avfkit, with one thread by processor time and with more by the clock."""
+    least, found = results[0]["claim"]["eager_over_avfkit"], []
+    for result in results:
+        threads = result["threads"]
+        clocks = ("cpu", "wall") if threads == 1 else ("wall", "cpu")
+        words = {"cpu": "of processor time", "wall": "by the clock"}
+        for key, each in iterations(result):
+            first, second = (each[clock]["eager_over_avfkit"] for clock in clocks)
+            found.append(
+                f"{threads} thread{'s' * (threads > 1)}, {key}: eager {times(first)} "
+                f"{words[clocks[0]]}, {verdict(first['median'] >= least)}; "
+                f"{times(second)} {words[clocks[1]]}{torch_compiled(each, clocks[0])}"
+            )
+    worst = max(each["difference"]["gradients"] for r in results for _, each in iterations(r))
+    found.append(f"both sides agree to {worst:.1g} in every gradient")
+    claim = (
+        f"an SRNN-JSB step is {least:g} x faster than eager PyTorch in the authors' order of work"
+    )
+    return claim, BREAK.join(found)
+
+
+def torch_compiled(each: dict[str, Any], clock: str) -> str:
+    """What `torch.compile` takes over avfkit, and how long it compiled, where it took part."""
+    seconds = each.get("torch.compile_s")
+    if seconds is None:
+        return ""
+    if isinstance(seconds, str):
+        return f"; `torch.compile` {seconds}"
+    ratio = times(each[clock]["torch.compile_over_avfkit"])
+    return f"; `torch.compile` {ratio}, compiled in {seconds:g} s"
+
+
+def products(result: dict[str, Any]) -> Row:
+    """Rates of matrix products."""
+    rates = [each["median"] for each in result["gigaflop_per_second"].values()]
+    return "none: the rates behind the section below", over(rates, " GFLOP/s")
+
+
+def memory(result: dict[str, Any]) -> Row:
+    """How memory grows with and without rematerialisation."""
+    plain, kept = result["plain"], result["rematerialised"]
+    key = next(key for key in kept if key.startswith("exponent"))
+    last = max(kept["temporary_mib"], key=int)
+    most = result["claim"]["exponent_below"]
+    found = (
+        f"exponent {kept[key]:g} (plain {plain[key]:g}), {verdict(kept[key] < most)}; "
+        f"{kept['temporary_mib'][last]:g} MiB in place of {plain['temporary_mib'][last]:g} "
+        f"at T = {int(last):,}"
+    )
+    return f"memory up to T = {int(last):,} grows sublinearly with `Rematerialised`", found
+
+
+def svae_iteration(*results: dict[str, Any]) -> Row:
+    """Figure 3: what the rivals of the SVAE take, for each device that was measured."""
+    there = {"CPU" if each["provenance"]["device"] == "cpu" else "GPU": each for each in results}
+    found = [
+        f"{name}, {figure_3(there[name], clock)}" if name in there else f"{name}: {UNMEASURED}"
+        for name, clock in (("CPU", "cpu"), ("GPU", "wall"))
+    ]
+    claim = (
+        "Figure 3 of Zhao and Linderman (2023): on a GPU an SVAE with a parallel scan is almost "
+        "ten times as fast as the fastest RNN; wanted here are 10 x on a GPU, 2 x on a CPU"
+    )
+    return claim, BREAK.join(found)
+
+
+def figure_3(result: dict[str, Any], clock: str) -> str:
+    """What the others take over the SVAE walked one by one, and the claim at the last length."""
+    lengths = sorted(result["lengths"], key=int)
+    ratios = {
+        length: {
+            name: each[f"{clock}_over_{BASE}"]
+            for name, each in result["lengths"][length].items()
+            if f"{clock}_over_{BASE}" in each
+        }
+        for length in lengths
+    }
+    kind = "processor time" if clock == "cpu" else "by the clock"
+    said = [f"{kind}, what others take over the SVAE walked one by one"]
+    for length, found in ratios.items():
+        words = ", ".join(f"{name} {times(each)}" for name, each in found.items() if name != BASE)
+        said.append(f"T = {int(length):,}: {words}")
+    last = {name: each["median"] for name, each in ratios[lengths[-1]].items()}
+    svae, rnn = (min(v for k, v in last.items() if k.startswith(s)) for s in ("svae", "rnn"))
+    least = result["claim"]["fastest_rnn_over_svae"]
+    said.append(
+        f"the fastest RNN over the SVAE at T = {int(lengths[-1]):,}: {rnn / svae:.3g} x, "
+        f"wanted {least:g} x, {verdict(rnn >= least * svae)}"
+    )
+    return BREAK.join(said)
+
+
+def compile_time(result: dict[str, Any]) -> Row:
+    """The presets that compile fastest and slowest."""
+    most, ways = result["claim"]["seconds"], ("avf", "own")
+    rows = {name: each for name, each in result.items() if isinstance(each, dict) and "avf" in each}
+    found = [
+        f"{name}: {seconds(each['avf'])} with AVF, {seconds(each['own'])} with its own filter, "
+        f"{verdict(max(each[way]['processor'] for way in ways) <= most)}"
+        for name, each in rows.items()
+    ]
+    claim = f"the step of each preset compiles within {most:g} s on two cores"
+    return claim, BREAK.join(["processor time", *found])
+
+
+def seconds(found: dict[str, float]) -> str:
+    """Processor seconds of a compilation, with the range where it was repeated."""
+    low, high = found.get("processor_min"), found.get("processor_max")
+    return f"{found['processor']:g} s" + (f" ({low:g} to {high:g})" if low is not None else "")
+
+
+def message_passing(result: dict[str, Any]) -> Row:
+    """Value and gradient against each rival at each size and length; forward only in a line."""
+    bounds = result["claim"]["ratio"]
+    said = ["processor time, what others take over avfkit, value and gradient"]
+    forward: dict[str, list[float]] = {}
+    for key in sorted(result["results"], key=numbers):
+        for name, each in result["results"][key].get("smoother", {}).get("ratio", {}).items():
+            forward.setdefault(name, []).append(each["median"])
+        if found := result["results"][key].get("svae, value and gradient"):
+            least = bounds.get(str(numbers(key)[0]))
+            said.append(
+                f"{key.replace('=', ' = ')}: {walk(found, least, result['claim']['compile_ratio'])}"
+            )
+    words = ", ".join(f"{name} {over(each)}" for name, each in forward.items())
+    said.append(f"forward only, medians of all sizes: {words}")
+    sizes = " and ".join(f"{least:g} x (D = {size})" for size, least in bounds.items())
+    claim = (
+        f"the Gaussian part of an SVAE step, value and gradient, is {sizes} faster than the faster "
+        f"of dynamax's modes, and compiles in 1/{result['claim']['compile_ratio']:g} of its "
+        "parallel mode's time"
+    )
+    return claim, BREAK.join(said)
+
+
+def walk(found: dict[str, Any], least: float | None, compile_ratio: float) -> str:
+    """One size and length: every rival, and whether the faster of dynamax's modes is beaten."""
+    ratios, compiled = found["ratio"], found["compile_s"]
+    said = [f"{name} {times(each)}" for name, each in ratios.items()]
+    modes = {name: each["median"] for name, each in ratios.items() if name.startswith("dynamax")}
+    parallel = compiled.get("dynamax parallel", "not timed")
+    if least is not None and modes:
+        against = "" if "dynamax parallel" in modes else " against the sequential mode"
+        said.append(f"{verdict(min(modes.values()) >= least)}{against}")
+    if isinstance(parallel, str):
+        return ", ".join([*said, f"dynamax parallel {parallel}"])
+    holds = verdict(parallel >= compile_ratio * compiled["avfkit"])
+    words = f"compiled in {compiled['avfkit']:g} s, dynamax parallel in {parallel:g} s, {holds}"
+    return ", ".join([*said, words])
+
+
+def growth(result: dict[str, Any]) -> Row:
+    """Slopes of time and memory against the length."""
+    most, over_one = result["claim"]["slope_at_most"], result["parallel_over_sequential"]
+    found = []
+    for key, each in result.items():
+        if key.startswith("batch="):
+            slope, lengths = each["slope"], numbers(" ".join(each["cpu"]))
+            found.append(
+                f"batch of {numbers(key)[0]}, T = {min(lengths):,} to {max(lengths):,}: "
+                f"{slope['time']:g} (time), {slope['memory']:g} (memory), "
+                f"{verdict(max(slope.values()) <= most)}"
+            )
+    found.append(
+        f"the parallel walk over the sequential one, T = {over_one['length']}: "
+        f"{times(over_one['cpu'])} of processor time, {times(over_one['wall'])} by the clock"
+    )
+    claim = f"time and memory of the sequential walk grow as T to the power of {most:g} at most"
+    return claim, BREAK.join(found)
+
+
+def explorer_latency(result: dict[str, Any]) -> Row:
+    """The filter explorer on a page and in JupyterLab."""
+    bounds = {place: result["claim"][f"{place}_median_ms"] for place in ("page", "lab")}
+    found = [
+        f"{place}: median {result[place]['median_ms']:g} ms, 95th percentile "
+        f"{result[place]['p95_ms']:g} ms, {verdict(result[place]['median_ms'] <= most)}"
+        for place, most in bounds.items()
+    ]
+    claim = "the filter explorer answers within {page} ms (page), {lab} ms (JupyterLab)"
+    return claim.format(**bounds), BREAK.join(found)
+
+
+def streaming_latency(result: dict[str, Any]) -> Row:
+    """A step of each filter."""
+    found = [
+        f"{name}: {each['wall']['p50_ms']:g} and {each['wall']['p99_ms']:g} ms"
+        for name, each in result["filters"].items()
+    ]
+    claim = "with the models of the book a step of `OnlineFilter` takes a few milliseconds"
+    return claim, BREAK.join(["by the clock, median and 99th percentile", *found])
+
+
+def convolutions(result: dict[str, Any]) -> Row:
+    """The layers of each model together, and each of them."""
+    bounds, found = result["claim"], []
+    for name, each in result.items():
+        if isinstance(each, dict) and "layers" in each:
+            least = bounds[name.split("-")[0]]
+            layers = over(layer["ratio"]["median"] for layer in each["layers"])
+            found.append(
+                f"{name}: Equinox's take {times(each['ratio'])} (single layers {layers}), "
+                f"{verdict(each['ratio']['median'] >= least)}"
+            )
+    claim = (
+        "the layers of the pendulum's networks, value and gradients, take less than "
+        f"1/{bounds['pendulum']:g} of the processor time of Equinox's, those of SVG in a loop over "
+        f"time less than 1/{bounds['svg']:g}"
+    )
+    return claim, BREAK.join(found)
+
+
+def start_up(result: dict[str, Any]) -> Row:
+    """The import."""
+    most, key = result["claim"]["avfkit_over_jax_equinox"], "avfkit_over_jax_equinox"
+    cpu, wall = result["cpu"][key], result["wall"][key]
+    claim = f"`import avfkit` takes less than {most:g} x as long as `import jax, equinox`"
+    found = f"{times(cpu)} of processor time, {verdict(cpu['median'] < most)}"
+    return claim, f"{found}; {times(wall)} by the clock"
+
+
+def scale_out(result: dict[str, Any]) -> Row:
+    """Throughput of each number of devices over that of the fewest."""
+    found = [
+        f"{kind} scaling, {count} devices: {times(each['over_fewest'])}"
+        for kind in ("weak", "strong")
+        for count, each in result[kind].items()
+    ]
+    return "none: sequences per second against the number of devices", BREAK.join(found)
+
+
+def certificate(result: dict[str, Any]) -> Row:
+    """The largest divergence of the methods that are exact."""
+    most, exact = result["claim"]["exact_methods_within_nats_per_step"], {}
+    for name, each in result["methods"].items():
+        if re.search(r"Kalman|exact potentials|full covariance", name):
+            exact[name] = max(abs(kl) for kl in each["kl"])
+    worst = max(exact, key=lambda name: exact[name])
+    claim = (
+        "Kalman, VF-EM with a full covariance and structured methods with exact potentials are "
+        f"within {most:g} nats per step of the exact posterior"
+    )
+    found = f"at most {exact[worst]:.2g} nats ({worst}), {verdict(exact[worst] <= most)}"
+    return claim, f"{found}; the table of the chapter *Where the nats go*, with AVF and its rivals"
+
+
+def contract(result: dict[str, Any]) -> Row:
+    """How many pairs keep every clause."""
+    pairs = [each for row in result["pairs"].values() for each in row.values()]
+    able = [each["holds"] for each in pairs if "refused" not in each]
+    found = (
+        f"{sum(able)} of {len(able)} pairs, {verdict(all(able))}; {len(pairs) - len(able)} cannot "
+        "meet; the table of the chapter *Streaming, missing data and trust*"
+    )
+    return "every pair that can meet keeps every clause of `avfkit.check_contract`", found
+
+
+ROWS: tuple[Callable[..., Row], ...] = (
+    *(step_floor, music_step, products, memory, svae_iteration, compile_time, message_passing),
+    *(growth, explorer_latency, streaming_latency, convolutions, start_up, scale_out),
+    *(certificate, contract),
+)
