@@ -6,7 +6,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -84,18 +84,18 @@ def provenance(*packages: str) -> dict[str, Any]:
     }
 
 
-def provenances(before: dict[str, Any], rows: str, by_row: str) -> dict[str, Any]:
+def provenances(before: dict[str, Any], rows: Iterable[str], by_row: str) -> dict[str, Any]:
     """The provenance of each row of a file that a run adds to.
 
     Args:
         before: the file.
-        rows: the key of its rows.
+        rows: the names of its rows.
         by_row: the key of their provenances. A row that has none is of the file's run.
 
     Returns:
-        For each row's name where it was measured, and when.
+        For each row where it was measured, and when.
     """
-    return dict.fromkeys(before.get(rows, {}), before.get("provenance")) | before.get(by_row, {})
+    return dict.fromkeys(rows, before.get("provenance")) | before.get(by_row, {})
 
 
 def cores() -> int:

@@ -212,13 +212,14 @@ def main() -> None:
     jax.config.update("jax_compilation_cache_dir", cache)
     kept = RESULTS / "message_passing.json"
     before = json.loads(kept.read_text()) if args.add and kept.is_file() else {}
+    rows = before.get("results", {})
     result: dict[str, Any] = {
         "claim": {"ratio": {"3": 10.0, "10": 4.0}, "compile_ratio": 3.0},
         "provenance": provenance("dynamax", *(["cuthbert"] if CUTHBERT in SMOOTHERS else [])),
         "batch": BATCH,
         "relative_difference": before.get("relative_difference", {}),
-        "provenance_by_result": provenances(before, "results", "provenance_by_result"),
-        "results": before.get("results", {}),
+        "provenance_by_result": provenances(before, rows, "provenance_by_result"),
+        "results": rows,
     }
     for size in args.sizes:
         everyone = [name for name in (*SMOOTHERS, NUMPY) if name != PARALLEL]

@@ -267,7 +267,7 @@ def main() -> None:
         "relative_difference": agree(min(arguments.lengths)),
     }
     lengths = before.get("lengths", {})
-    runs = provenances(before, "lengths", "provenance_by_length")
+    runs = provenances(before, lengths, "provenance_by_length")
     result["provenance_by_length"] = runs
     for length in sorted(arguments.lengths):
         lengths[str(length)] = measure(arguments.methods, length, arguments.rounds, arguments.limit)

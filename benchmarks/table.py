@@ -58,11 +58,13 @@ def rates(results: Path) -> str:
     few, many = (
         found[name]["median"] for name in ("16 rows, vectors second", "400 rows, gradient")
     )
+    third = step["eager"]["median_ms"] / 3
     floor = 1e3 * (SEARCH / few + GRADIENTS / many)
     words = (
         f"With K = 5 the search has about {SEARCH} GFLOP in products of 16 rows and the gradients "
         f"have about {GRADIENTS} in products of 400 rows and more: {floor:.0f} ms at these rates. "
-        f"A step takes {milliseconds(step['avfkit'])}, eager's {milliseconds(step['eager'])}."
+        f"A step of avfkit takes {milliseconds(step['avfkit'])}, one of eager "
+        f"{milliseconds(step['eager'])}, a third of which is {third:.0f} ms."
     )
     return "\n".join([*lines, "", words])
 

@@ -105,12 +105,16 @@ def test_the_walk_is_judged_by_the_faster_mode(scripts: dict[str, Any]) -> None:
 
 def test_rows_of_an_earlier_run_keep_its_provenance(scripts: dict[str, Any]) -> None:
     provenances = scripts["provenances"]
-    old = {"provenance": {"load_before": 1}, "lengths": {"100": {}, "200": {}}}
-    assert provenances(old, "lengths", "runs") == dict.fromkeys(("100", "200"), {"load_before": 1})
-    newer = old | {"provenance": {"load_before": 2}, "runs": {"100": {"load_before": 3}}}
-    assert provenances(newer, "lengths", "runs")["100"] == {"load_before": 3}
-    assert provenances(newer, "lengths", "runs")["200"] == {"load_before": 2}
-    assert provenances({}, "lengths", "runs") == {}
+    old = {"provenance": {"load_before": 1}}
+    assert provenances(old, ["100", "200"], "runs") == dict.fromkeys(
+        ("100", "200"), {"load_before": 1}
+    )
+    newer = {"provenance": {"load_before": 2}, "runs": {"100": {"load_before": 3}}}
+    assert provenances(newer, ["100", "200"], "runs") == {
+        "100": {"load_before": 3},
+        "200": {"load_before": 2},
+    }
+    assert provenances({}, [], "runs") == {}
 
 
 def test_the_sets_call_what_there_is() -> None:
