@@ -10,15 +10,13 @@ Writes `benchmarks/results/explorer_latency.json`: medians and 95th percentiles 
 """
 
 import argparse
-import json
 import os
-import platform
 import shutil
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+
+from measure import provenance, write
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "widgets"), str(ROOT / "tests")]
@@ -32,7 +30,6 @@ from browser.explorer_session import (  # noqa: E402
 )
 from browser.lab_session import jupyter_lab, open_notebook, run_cell, wait_for_output  # noqa: E402
 
-RESULT = ROOT / "benchmarks" / "results" / "explorer_latency.json"
 CELL = "from avfkit_widgets import FilterExplorer\nFilterExplorer()"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -72,26 +69,10 @@ def in_lab(path: str, moves: int) -> dict[str, float]:
             return median_and_tail(measure(page, moves=moves))
 
 
-def provenance(path: str) -> dict[str, Any]:
-    """What was measured on: versions, processor cores, load before the run."""
-    names = ("avfkit", "jax", "anywidget", "ipywidgets", "jupyterlab", "playwright")
+def browser_version(path: str) -> str:
+    """Of the Chromium that is driven."""
     with chromium(path) as browser:
-        browser_version = browser.version
-    return {
-        "versions": {name: _version(name) for name in names} | {"chromium": browser_version},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load_before": round(os.getloadavg()[0], 1),
-    }
-
-
-def _version(name: str) -> str:
-    if name == "avfkit":
-        import avfkit
-
-        return avfkit.__version__
-    return version(name)
+        return browser.version
 
 
 def main() -> None:
@@ -104,10 +85,11 @@ def main() -> None:
     if path is None:
         raise SystemExit("no Chromium found; install one or name it in AVFKIT_CHROMIUM")
     result = {"claim": {"page_median_ms": 50, "lab_median_ms": 120}, "moves": moves}
-    result |= {"provenance": provenance(path)}
+    facts = provenance("anywidget", "ipywidgets", "jupyterlab", "playwright")
+    facts["versions"]["chromium"] = browser_version(path)
+    result |= {"provenance": facts}
     result |= {"page": in_page(path, moves), "lab": in_lab(path, moves)}
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    write("explorer_latency", result)
 
 
 if __name__ == "__main__":

@@ -191,9 +191,12 @@ def walk(found: dict[str, Any], least: float | None, compile_ratio: float) -> st
     said = [f"{name} {times(each)}" for name, each in ratios.items()]
     modes = {name: each["median"] for name, each in ratios.items() if name.startswith("dynamax")}
     parallel = compiled.get("dynamax parallel", "not timed")
+    memory = found.get("temporary_mib", {})
     if least is not None and modes:
         against = "" if "dynamax parallel" in modes else " against the sequential mode"
         said.append(f"{verdict(min(modes.values()) >= least)}{against}")
+    if memory:
+        said.append("MiB: " + ", ".join(f"{name} {mebi:g}" for name, mebi in memory.items()))
     if isinstance(parallel, str):
         return ", ".join([*said, f"dynamax parallel {parallel}"])
     holds = verdict(parallel >= compile_ratio * compiled["avfkit"])

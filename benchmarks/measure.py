@@ -69,9 +69,12 @@ def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
 
 
 def provenance(*packages: str) -> dict[str, Any]:
-    """What was measured on, and when: versions, processor, load before the run, date."""
+    """What is measured on, and when: versions, processor, load before the run, date.
+
+    Called before anything is timed, and printed.
+    """
     names = ("avfkit", "jax", "jaxlib", "equinox", *packages)
-    return {
+    found = {
         "versions": {name: version(name) for name in names},
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -82,6 +85,8 @@ def provenance(*packages: str) -> dict[str, Any]:
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "date": datetime.now(UTC).date().isoformat(),
     }
+    print(f"Measuring on {json.dumps(found)}", file=sys.stderr, flush=True)
+    return found
 
 
 def provenances(before: dict[str, Any], rows: Iterable[str], by_row: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ honest loop that one writes in NumPy for a whole batch.
 
 Compiling is timed apart, in processor time of all threads; so is running. dynamax's parallel mode
 compiles in a process of its own, which ends when it has used `--limit` seconds of the processor.
+Memory is what XLA allocates besides inputs and outputs (`temp_size_in_bytes`), in MiB.
 
 Writes `benchmarks/results/message_passing.json`; `--add` keeps what is there of other sizes and
 lengths, each with the provenance of its own run.
@@ -95,12 +96,13 @@ def prepared(name: str, task: str, size: int, length: int) -> tuple[Callable, tu
     return tasks(SMOOTHERS[name], weights)[task], (inputs, jr.split(jr.key(0), BATCH))
 
 
-def compiled(work: Callable, *inputs: Any) -> tuple[Callable[[], Any], float]:
-    """A compiled call that waits for its end, and the processor seconds it took to compile."""
+def compiled(work: Callable, *inputs: Any) -> tuple[Callable[[], Any], float, float]:
+    """A compiled call that waits for its end, the processor seconds it took to compile, and MiB."""
     began = time.process_time()
     call = jax.jit(work).lower(*inputs).compile()
     seconds = time.process_time() - began
-    return lambda: jax.block_until_ready(call(*inputs)), round(seconds, 1)
+    mebi = call.memory_analysis().temp_size_in_bytes / 2**20
+    return lambda: jax.block_until_ready(call(*inputs)), round(seconds, 1), round(mebi, 2)
 
 
 def compiled_elsewhere(name: str, task: str, size: int, length: int, limit: int) -> float | None:
@@ -155,8 +157,8 @@ def _turned(array: np.ndarray) -> np.ndarray:
 
 
 def measure(size: int, length: int, task: str, names: list[str], args: Any) -> dict[str, Any]:
-    """Compile seconds, milliseconds and ratios of one task."""
-    calls, seconds = {}, {}
+    """Compile seconds, MiB, milliseconds and ratios of one task."""
+    calls, seconds, memory = {}, {}, {}
     for name in names:
         if name == NUMPY:
             theirs = problem(size, length)[1]
@@ -168,9 +170,9 @@ def measure(size: int, length: int, task: str, names: list[str], args: Any) -> d
             if seconds[name] is None:
                 seconds[name] = f"did not compile in {args.limit} s"
                 continue
-            calls[name], _ = compiled(work, *inputs)  # from the cache
+            calls[name], _, memory[name] = compiled(work, *inputs)  # from the cache
         else:
-            calls[name], seconds[name] = compiled(work, *inputs)
+            calls[name], seconds[name], memory[name] = compiled(work, *inputs)
     print(f"timing D={size}, T={length}, {task}", flush=True)
     rounds = args.rounds if length <= 1000 else max(3, args.rounds // 4)
     cpu = {name: each["cpu"] for name, each in interleaved(calls, rounds).items()}
@@ -178,6 +180,7 @@ def measure(size: int, length: int, task: str, names: list[str], args: Any) -> d
     return {
         "rounds": rounds,
         "compile_s": seconds,
+        "temporary_mib": memory,
         "cpu": {name: summary(each) for name, each in cpu.items()},
         "ratio": {name: ratio(each, cpu[OURS]) for name, each in cpu.items() if name != OURS},
     }

@@ -73,8 +73,8 @@ def main() -> None:
         "400 rows, gradient": (at_once(lambda g, x: g.T @ x, 400), 400 * many),
         "2000 rows, gradient": (at_once(lambda g, x: g.T @ x, 2000), 2000 * many),
     }
-    times = interleaved({name: work for name, (work, _) in competitors.items()}, rounds)
     result: dict[str, Any] = {"rounds": rounds, "provenance": provenance()}
+    times = interleaved({name: work for name, (work, _) in competitors.items()}, rounds)
     result["gigaflop_per_second"] = {
         name: spread([flop / each for each in times[name]["cpu"]], digits=1)
         for name, (_, flop) in competitors.items()

@@ -120,6 +120,7 @@ def main() -> None:
     speeds = not chosen.virtual and jax.default_backend() != "cpu"
     result: dict[str, Any] = {"batch_of_one": chosen.batch, "length": chosen.length}
     result |= {"says_something_about_speed": speeds, "rounds": chosen.rounds}
+    result["provenance"] = provenance("optax")
     result["loss_difference"] = same_losses(max(counts), chosen)
     for name, grows in (("weak", True), ("strong", False)):
         rates: dict[int, list[float]] = {count: [] for count in counts}
@@ -136,7 +137,7 @@ def main() -> None:
             }
             for count, rate in rates.items()
         }
-    return write("scale_out", result | {"provenance": provenance("optax")})
+    return write("scale_out", result)
 
 
 if __name__ == "__main__":

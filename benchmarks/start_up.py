@@ -66,6 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15, help="turns of each import")
     rounds = parser.parse_args().rounds
+    facts = provenance("optax")
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in IMPORTS}
     for turn in range(rounds + 1):
         for name, line in IMPORTS.items():
@@ -79,7 +80,7 @@ def main() -> None:
             "avfkit_over_jax_equinox_optax": ratio(each["avfkit"], each["jax, equinox, optax"]),
         }
     result["longest_modules_ms"] = added(12)
-    write("start_up", result | {"provenance": provenance("optax")})
+    write("start_up", result | {"provenance": facts})
 
 
 if __name__ == "__main__":
