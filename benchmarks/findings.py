@@ -204,6 +204,21 @@ def walk(found: dict[str, Any], least: float | None, compile_ratio: float) -> st
     return ", ".join([*said, words])
 
 
+def accuracy(result: dict[str, Any]) -> Row:
+    """The largest error of each side."""
+    most, found = result["claim"]["over_dynamax"], []
+    for key, each in result["errors"].items():
+        worst = {name: max(errors.values()) for name, errors in each.items()}
+        words = ", ".join(f"{name} {error:.1e}" for name, error in worst.items())
+        holds = worst["avfkit"] <= most * worst["dynamax sequential"]
+        found.append(f"{key.replace('=', ' = ')}: {words}, {verdict(holds)}")
+    claim = (
+        f"in float32 the largest relative error of avfkit is at most {most:g} x that of dynamax: "
+        "log-normaliser, moments and the gradient of both"
+    )
+    return claim, BREAK.join(found)
+
+
 def growth(result: dict[str, Any]) -> Row:
     """Slopes of time and memory against the length."""
     most, over_one = result["claim"]["slope_at_most"], result["parallel_over_sequential"]
@@ -312,6 +327,6 @@ def contract(result: dict[str, Any]) -> Row:
 
 ROWS: tuple[Callable[..., Row], ...] = (
     *(step_floor, music_step, products, memory, svae_iteration, compile_time, message_passing),
-    *(growth, explorer_latency, streaming_latency, convolutions, start_up, scale_out),
+    *(accuracy, growth, explorer_latency, streaming_latency, convolutions, start_up, scale_out),
     *(certificate, contract),
 )

@@ -138,11 +138,10 @@ def agree(size: int, names: list[str]) -> float:
             work, inputs = prepared(name, "check", size, 30)
             values, slopes = jax.jit(work)(*inputs)
         if name == OURS:  # the others count the normalisers of N(mean; z, cov)
-            constant = 0.5 * jnp.linalg.slogdet(mine[2])[1].sum(1) - 15 * size * LOG_2PI
-            values = (values[0] + constant, *values[1:])
+            values = (normalised(values[0], mine[2]), *values[1:])
         found.append([np.asarray(leaf) for leaf in jax.tree.leaves((values, slopes))])
     gaps = [
-        np.abs(a + _turned(a) - b - _turned(b)).max() / np.abs(a + _turned(a)).max()
+        np.abs(symmetric(a) - symmetric(b)).max() / np.abs(symmetric(a)).max()
         for other in found[1:]
         for a, b in zip(found[0], other, strict=False)
     ]
@@ -150,10 +149,17 @@ def agree(size: int, names: list[str]) -> float:
     return float(f"{max(gaps):.1e}")
 
 
-def _turned(array: np.ndarray) -> np.ndarray:
+def normalised(log_normaliser: np.ndarray, precision: jax.Array) -> np.ndarray:
+    """With the constants of N(mean; z, cov), which the others count."""
+    _, length, size, _ = precision.shape
+    log_det = np.linalg.slogdet(np.asarray(precision, np.float64))[1].sum(1)
+    return np.asarray(log_normaliser, np.float64) + 0.5 * (log_det - length * size * LOG_2PI)
+
+
+def symmetric(array: np.ndarray) -> np.ndarray:
     """The gradient in a covariance has a meaning in its symmetric part only."""
     square = array.ndim > 1 and array.shape[-1] == array.shape[-2]
-    return np.swapaxes(array, -1, -2) if square else array
+    return array + np.swapaxes(array, -1, -2) if square else array
 
 
 def measure(size: int, length: int, task: str, names: list[str], args: Any) -> dict[str, Any]:
