@@ -13,11 +13,11 @@ agree in free energy and in every gradient. PyTorch is given its noise; avfkit d
 it has to pay for. For comparison, the authors' own code, made to run on a current PyTorch: 584 ms
 (K = 1) and 2,154 ms (K = 5) of processor time, one thread, another machine.
 
-With `--threads 1` the process keeps to one core. `--compile` adds `torch.compile`, in its default
-mode, around what is called at each step: the prior, the free energy of a step, the update network.
-The loop over time stays Python's, as in eager. What it took to compile for the first K, with an
-empty cache, is in the file: seconds of the processor, PyTorch's and those of the C++ compiler that
-it calls. (Another K has the same graphs.)
+With `--threads 1` the process keeps to one core (on Linux). `--compile` adds `torch.compile`, in
+its default mode, around what is called at each step: the prior, the free energy of a step, the
+update network. The loop over time stays Python's, as in eager. What it took to compile for the
+first K, with an empty cache, is in the file: seconds of the processor, PyTorch's and those of the
+C++ compiler that it calls. (Another K has the same graphs.)
 
 Writes `benchmarks/results/music_step_threads_N.json`; `--add` keeps what is there of another K,
 with the provenance of its own run.
@@ -27,6 +27,7 @@ import argparse
 import json
 import os
 import resource
+import sys
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -49,7 +50,8 @@ def arguments() -> argparse.Namespace:
 ARGUMENTS = arguments()
 if ARGUMENTS.threads == 1:  # read when JAX starts
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
-    os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
+    if sys.platform == "linux":
+        os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
 os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp()
 os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # in this process, where it can be timed
 
