@@ -26,7 +26,7 @@ from jaxtyping import Array, Float, Key
 
 import avfkit
 from avfkit.data import Dataset, Splits
-from avfkit.inference import learned_step, signed_log
+from avfkit.inference import learned_step, natural_gradient, signed_log
 from avfkit.nn import FreeDynamics
 
 from .._keys import key_of
@@ -77,6 +77,7 @@ def lds_mlp() -> Preset:
         changes={"cnn-ar-l": {"phi_rate": 1e-3}},
         update={"width": 64, "rule": learned_step, "normalise": signed_log, "gate_bias": -4.0},
         iterations={"avf": 2, "vfem": 10},
+        e_step=natural_gradient(0.3),
         smoothers=methods(_HIDDEN, depth=2),
         measure=_measure,
         prepare=_start,
