@@ -133,6 +133,16 @@ def test_all_methods_of_a_table_had_the_same_recipe_and_data(name):
     assert len({result["provenance"]["data"]["sha256"] for result in results}) == 1
 
 
+@pytest.mark.parametrize(
+    "path",
+    [path for path in LINEAR if path.stem.startswith(("avf", "vfem"))],
+    ids=lambda path: "/".join(path.parts[-2:]),
+)
+def test_a_filter_knows_more_than_the_null_model_and_less_than_a_smoother(path):
+    share = json.loads(path.read_text())["test"]["gap_covered"]
+    assert 0.0 < share < covered(path.parent.name)["svae"]
+
+
 @pytest.mark.parametrize("name", ["lds-D3-N5-q0.1-r0.1", "lds-D5-N10-q0.1-r0.1"])
 def test_the_structured_posterior_covers_nine_tenths_of_the_gap(name):
     assert covered(name)["svae"] >= 0.9
