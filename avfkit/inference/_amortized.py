@@ -112,7 +112,7 @@ class LinearHead(AbstractPathHead):
     """Autoregressive and linear: z_t ~ N(A_t z_{t-1} + b_t, Q_t), all three from the features.
 
     A_t starts at zero, as in the authors' code, so that a fresh head is `FactorisedHead`'s.
-    Nothing bounds it later, again as there: where it passes 1 at many steps in a row, products of it
+    Nothing bounds it later, again as there: where it passes 1 at many steps in a row, its products
     overflow and the loss is no number. Let the learning rate grow from zero, or lower it.
 
     **Example**
