@@ -141,8 +141,8 @@ def test_all_methods_of_a_table_had_the_same_recipe_and_data(name):
 def test_a_filter_is_level_with_the_null_model_at_least_and_behind_the_smoother(path):
     """At the weakest signal the exact one of the true model is about level with it."""
     share = json.loads(path.read_text())["test"]["gap_covered"]
-    assert -0.02 < share < covered(path.parent.name)["svae"]
-    assert share > 0.5 or path.parent.name.endswith("q0.01-r10")
+    weakest = path.parent.name.endswith("q0.01-r10")
+    assert (-0.1 if weakest else 0.5) < share < covered(path.parent.name)["svae"]
 
 
 @pytest.mark.parametrize("name", ["lds-D3-N5-q0.1-r0.1", "lds-D5-N10-q0.1-r0.1"])
