@@ -61,6 +61,8 @@ def imputation(
 
     Raises:
         ValueError: `num_samples` is below 1, or `xs` or `observed` is malformed.
+
+    Reference: Zhao and Linderman (2023), section 3.3, for what the windows hide.
     """
     shown = prepare(model, xs, observed)[1]
     xs, known = prepare(model, xs, None)

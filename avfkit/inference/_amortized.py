@@ -9,8 +9,7 @@
 
 Missing entries reach the trunk as zeros; steps after the last observation do not reach it.
 
-Reference: Zhao and Linderman (2023), sections 2 and 3.1; Krishnan et al. (2017); Archer et al.
-(2015).
+Reference: Zhao and Linderman (2023), section 2.2; Krishnan et al. (2017); Archer et al. (2015).
 """
 
 from abc import abstractmethod
@@ -58,6 +57,8 @@ class AmortizedSmoother(AbstractSmoother):
     head = avfkit.LinearHead(trunk.out_size, model.latent_size, key=b)
     rnn_ar_l = avfkit.AmortizedSmoother(trunk, head)
     ```
+
+    Reference: Zhao and Linderman (2023), section 2.2.
     """
 
     trunk: Callable[[Float[Array, "time obs"], Bool[Array, " time"]], Float[Array, "time features"]]
@@ -86,6 +87,8 @@ class FactorisedHead(AbstractPathHead):
     ```python
     head = avfkit.FactorisedHead(trunk.out_size, 3, key=key)
     ```
+
+    Reference: Zhao and Linderman (2023), section 2.2 and Figure 1 (b): RNN-MF.
     """
 
     moments: Conditional[FullGaussian]
@@ -109,12 +112,16 @@ class LinearHead(AbstractPathHead):
     """Autoregressive and linear: z_t ~ N(A_t z_{t-1} + b_t, Q_t), all three from the features.
 
     A_t starts at zero, as in the authors' code, so that a fresh head is `FactorisedHead`'s.
+    Nothing bounds it later, again as there: where it passes 1 at many steps in a row, its products
+    overflow and the loss is no number. Let the learning rate grow from zero, or lower it.
 
     **Example**
 
     ```python
     head = avfkit.LinearHead(trunk.out_size, 3, key=key)
     ```
+
+    Reference: Zhao and Linderman (2023), section 2.2 and Figure 1 (c, e): AR-L.
     """
 
     moments: Conditional[FullGaussian]
@@ -147,6 +154,8 @@ class NonlinearHead(AbstractPathHead):
     ```python
     head = avfkit.NonlinearHead(trunk.out_size, 3, hidden_size=10, key=key)
     ```
+
+    Reference: Zhao and Linderman (2023), section 2.2 and Figure 1 (d): RNN-AR-NL.
     """
 
     cell: eqx.nn.GRUCell

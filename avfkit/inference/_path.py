@@ -29,6 +29,8 @@ class GaussMarkov(AbstractPath):
     path = GaussMarkov(avfkit.kalman.conditionals(chain, potentials))
     zs = path.sample(key=key)
     ```
+
+    Reference: Zhao and Linderman (2023), section 2.2, the second family.
     """
 
     chain: kalman.Conditionals
@@ -68,7 +70,7 @@ class Autoregressive(AbstractPath):
         moments: maps h_t to the Gaussian q_t.
         features: u_t.
 
-    Reference: Zhao and Linderman (2023), section 3.1, RNN-AR-NL.
+    Reference: Zhao and Linderman (2023), section 2.2, RNN-AR-NL.
     """
 
     cell: eqx.nn.GRUCell

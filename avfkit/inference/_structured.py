@@ -101,6 +101,8 @@ class StructuredSmoother(AbstractStructuredSmoother):
     net = nn.Conditional(24, 3, head=nn.FullGaussianHead, width=20, depth=2, key=key)
     svae = avfkit.StructuredSmoother(net)
     ```
+
+    Reference: Zhao and Linderman (2023), section 2.1 and Figure 1 (a).
     """
 
     potential: Recognition

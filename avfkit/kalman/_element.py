@@ -61,7 +61,11 @@ def _of_a_step(
 @checked
 @full_precision
 def combine(earlier: Element, later: Element) -> Element:
-    """The element of two neighbouring intervals."""
+    """The element of two neighbouring intervals.
+
+    Reference: Särkkä and García-Fernández (2021), section 3; without potentials Zhao and Linderman
+    (2023), section 3.2.
+    """
     size = len(earlier.bias)
     eye = jnp.eye(size, dtype=earlier.bias.dtype)
     inverse = solve(eye + earlier.cov @ later.precision, eye)

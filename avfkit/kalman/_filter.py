@@ -71,6 +71,8 @@ def filter(  # noqa: A001
     Raises:
         ValueError: the chain has another number of steps than the potentials, or there is no such
             method.
+
+    Reference: Särkkä (2013), section 4.3.
     """
     length, size = potentials.linear.shape
     steps = unrolled(chain, length)

@@ -27,7 +27,11 @@ class Marginals(NamedTuple):
 @checked
 @full_precision
 def marginals(path: Conditionals, *, method: Method = "auto") -> Marginals:
-    """The moments of every latent of a chain, and of neighbours."""
+    """The moments of every latent of a chain, and of neighbours.
+
+    Reference: Zhao and Linderman (2023), section 3.2: mu_t and Sigma_t, and the operator
+    that joins two steps.
+    """
     if is_parallel(method, length=len(path.bias), size=path.bias.shape[1]):
         first = path._replace(dynamics=path.dynamics.at[0].set(0.0))
         found = associative_scan(_composed, first)
@@ -52,6 +56,8 @@ def sample(
 
     The noise of step t does not depend on the length, so more steps at the end change no earlier
     draw.
+
+    Reference: Zhao and Linderman (2023), section 3.2, for the parallel scan.
     """
     scale = jax.vmap(lambda cov: cholesky(cov, least=0.0))(path.noise_cov)
     keys = jax.vmap(lambda t: jr.fold_in(key, t))(jnp.arange(len(path.bias)))

@@ -87,6 +87,9 @@ def posterior(chain: Markov, potentials: Potentials, *, method: Method = "auto")
     and the latent is far from zero, since h - J b cancels; centre the latent, or enable x64.
 
     Arguments and errors are those of `filter`.
+
+    Reference: Zhao and Linderman (2023), section 2.1, the surrogate problem's solution;
+    the recursion is that of Rauch, Tung and Striebel (1965), written forward.
     """
     length, size = potentials.linear.shape
     if is_parallel(method, length=length, size=size):

@@ -29,6 +29,8 @@ class LDS(AbstractLatentLDS):
     emission = avfkit.nn.LinearGaussian.from_parameters(C, d, r)
     lds = avfkit.LDS.from_parameters(m1, P1, A, b, Q, emission=emission)
     ```
+
+    Reference: Zhao and Linderman (2023), section 2.1 (the paper numbers no equations).
     """
 
     first: FullGaussian

@@ -155,6 +155,8 @@ class RotationDynamics(AbstractDynamics):
     ```python
     dynamics = avfkit.nn.RotationDynamics.rotation(2, key=key)
     ```
+
+    Reference: Zhao and Linderman (2023), section 4.1, for dynamics that rotate.
     """
 
     turn: Float[Array, " numbers"]

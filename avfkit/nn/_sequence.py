@@ -3,7 +3,7 @@
 Both map `[time, in]` to `[time, out_size]`, and each step of the output depends on the past, the
 present and the future. `embed` comes first and reads one step at a time, such as a frame.
 
-Reference: Zhao and Linderman (2023), section 3.1; sizes from the authors' code.
+Reference: Zhao and Linderman (2023), section 2.2; sizes from the authors' code.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class BidirectionalRNN(eqx.Module):
     frames = nn.BidirectionalRNN(576, 10, embed=nn.FrameEncoder(24, 10, key=a), key=b)
     ```
 
-    Reference: Zhao and Linderman (2023), section 3.1: RNN-MF, RNN-AR-L and RNN-AR-NL.
+    Reference: Zhao and Linderman (2023), section 2.2: RNN-MF, RNN-AR-L and RNN-AR-NL.
     """
 
     embed: Embedding
@@ -119,7 +119,7 @@ class TemporalCNN(eqx.Module):
     features = trunk(xs)  # [time, 10]
     ```
 
-    Reference: Zhao and Linderman (2023), sections 3.1 and 4.1: CNN-AR-L, kernels of 10, 20 and 50.
+    Reference: Zhao and Linderman (2023), sections 2.2 and 4.1: CNN-AR-L, kernels of 10, 20 and 50.
     """
 
     embed: Embedding

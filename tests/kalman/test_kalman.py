@@ -110,26 +110,35 @@ def test_equals_dynamax_with_missing_steps(seed, dynamax):
     np.testing.assert_allclose(smoothed.cov, reference.smoothed_covariances, rtol=0, atol=1e-9)
 
 
-def test_log_likelihood_equals_dynamax(dynamax):
-
+def test_log_likelihood_and_its_gradient_equal_dynamax(dynamax):
     chain, arrays, _, xs, _ = problem(3, 4, 30)
     everything = jnp.ones(xs.shape, bool)
     potentials = kalman.linear_gaussian_potentials(*arrays, jnp.array(xs), everything)
-    params = dynamax.make_lgssm_params(
-        chain.initial_mean,
-        chain.initial_cov,
-        chain.dynamics,
-        chain.noise_cov,
-        arrays[0],
-        jnp.diag(arrays[2]),
-        chain.bias,
-        None,
-        arrays[1],
-    )
+
+    @jax.value_and_grad
+    def theirs(dynamics):
+        params = dynamax.make_lgssm_params(
+            chain.initial_mean,
+            chain.initial_cov,
+            dynamics,
+            chain.noise_cov,
+            arrays[0],
+            jnp.diag(arrays[2]),
+            chain.bias,
+            None,
+            arrays[1],
+        )
+        return dynamax.lgssm_filter(params, jnp.array(xs)).marginal_loglik
+
+    @jax.value_and_grad
+    def ours(dynamics):
+        return FILTER(chain._replace(dynamics=dynamics), potentials).log_likelihood.sum()
+
     with jax.numpy_dtype_promotion("standard"):
-        expected = dynamax.lgssm_filter(params, jnp.array(xs)).marginal_loglik
-    found = FILTER(chain, potentials).log_likelihood.sum()
+        expected, slope = jax.jit(theirs)(chain.dynamics)
+    found, gradient = jax.jit(ours)(chain.dynamics)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-9, atol=1e-9)
 
 
 def test_samples_have_the_smoothed_moments():

@@ -159,6 +159,9 @@ def test_a_chain_that_sees_further_is_nearer_and_at_last_exact():
         for family in ("filter", "2 ahead", "8 ahead")
     ]
     assert gaps[0] > 2 * gaps[1] > 0 and abs(gaps[2]) < 1e-12
+    full = table.evaluate(dict(family="full hints", snr=1, latent=2))
+    assert np.abs(full["gap"]).max() < 1e-12, "the exact posterior is one of them"
+    np.testing.assert_allclose(full["sd"], full["exact_sd"], rtol=1e-12)
     one = table.evaluate(dict(family="diagonal hints", snr=1, latent=1))
     assert abs(one["gap"].sum()) < 1e-12, "one latent entry has no other diagonal"
     assert table.evaluate(dict(family="diagonal hints", snr=1, latent=2))["gap"].sum() > 0.01

@@ -16,11 +16,13 @@ class PosteriorExplorer(AbstractTableExplorer):
     The data come from the linear dynamical systems of Zhao and Linderman (2023), section 4.1, whose
     exact posterior is known. Each family is shown by a member that needs no training:
 
-    - "mean field": of all posteriors without links between steps the one of least divergence,
+    - "mean field" (RNN-MF): of all posteriors without links between steps the one of least
+      divergence,
     - "diagonal hints": the structured posterior whose hints have the likelihood's means and only
       the diagonal of its precision,
-    - "filter" and "5 ahead": the chain whose step t knows the observations of t to t + 0, t + 5;
-      what a filter, or a convolution of finite reach, can know.
+    - "full hints" (SVAE, RNN-AR-L, RNN-AR-NL): the exact posterior, which these families contain,
+    - "filter" and "5 ahead" (CNN-AR-L): the chain whose step t knows the observations of t to
+      t + 0, t + 5; what a filter, or a convolution of finite reach, can know.
 
     On a kernel avfkit computes each picture; in a built page the pictures are a table, and
     `page.html#posterior?family=filter&snr=0.1&latent=5` opens a state.
@@ -44,7 +46,7 @@ class PosteriorExplorer(AbstractTableExplorer):
     def __init__(
         self,
         sizes: Sequence[tuple[int, int]] = ((3, 5), (5, 10), (10, 20)),
-        snrs: Sequence[float] = (0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+        snrs: Sequence[float] = (0.001, 0.01, 0.1, 1, 10),
         reaches: Sequence[int] = (0, 1, 3, 5, 15),
         *,
         length: int = 50,
@@ -56,7 +58,7 @@ class PosteriorExplorer(AbstractTableExplorer):
 
         Args:
             sizes: pairs of latent and observed entries (the paper's D and N).
-            snrs: the choices of q / r, ascending.
+            snrs: the choices of q / r, ascending (the paper's are 0.001, 0.1 and 1).
             reaches: how many steps ahead the chains see; 0 is the filter.
             length: steps of the sequence.
             state_noise: q; the noise of the observations is q / SNR.

@@ -19,7 +19,7 @@ from ._posterior_members import Compared, Member, compare
 from ._scene import fixed
 from ._table import AbstractTable, Arrays, Slider, Values
 
-MEAN_FIELD, DIAGONAL, FILTER = "mean field", "diagonal hints", "filter"
+MEAN_FIELD, DIAGONAL, FULL, FILTER = "mean field", "diagonal hints", "full hints", "filter"
 TOP, BOTTOM = 26, 236
 WIDE = 1.96
 
@@ -142,6 +142,7 @@ class PosteriorTable(AbstractTable):
 def _members(reaches: Sequence[int]) -> dict[str, Member]:
     far = 10**6
     found = {MEAN_FIELD: (True, False, far), DIAGONAL: (False, True, far)}
+    found[FULL] = (False, False, far)
     for reach in reaches:
         found[FILTER if reach == 0 else f"{reach} ahead"] = (False, False, reach)
     return {name: Member(*map(jnp.asarray, entries)) for name, entries in found.items()}
@@ -153,6 +154,7 @@ def _sliders(
     said = {
         MEAN_FIELD: "the best mean field",
         DIAGONAL: "a structured posterior with diagonal hints",
+        FULL: "a structured posterior with full hints, or an AR-L that sees all,",
         FILTER: "the filter",
     }
     spoken = tuple(said.get(f, f"a chain that sees {f}") for f in families)

@@ -14,7 +14,8 @@ AR-L rivals can pass 1 within some steps, and its products over 200 steps overfl
 Other than in the authors' code: the emission's noise is one variance for each entry (theirs depends
 on z), A is free as there, and covariances are held by Cholesky factors. AVF updates by the gate of
 its own paper: these likelihoods are up to thousands of times as sharp as the prior, and a fresh
-step along such a gradient overshoots until the loss is no number.
+step along such a gradient overshoots until the loss is no number. Variational EM takes natural
+gradients for the same reason: Adam's steps, of one size for all, are too short here or too long.
 """
 
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ from jaxtyping import Array, Key
 import avfkit
 from avfkit import data, kalman
 from avfkit.data import Dataset, LDSTruth, Splits
-from avfkit.inference import signed_log
+from avfkit.inference import natural_gradient, signed_log
 from avfkit.nn import FreeDynamics, LinearGaussian
 
 from .._preset import Preset
@@ -77,6 +78,7 @@ def linear(latent: int, obs: int, q: float, r: float) -> Preset:
         update={"width": 64, "normalise": signed_log},
         changes={"avf": {"clip": 10.0}},
         iterations={"avf": 2, "vfem": 10},
+        e_step=natural_gradient(0.3),
         smoothers=_smoothers(hidden, diagonal=large),
         measure=measure,
         prepare=start,
