@@ -83,6 +83,7 @@ def provenance(*packages: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "load_before": round(os.getloadavg()[0], 1),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "threads_of_xla": os.environ.get("NPROC", "as many as cores"),
         "date": datetime.now(UTC).date().isoformat(),
     }
     print(f"Measuring on {json.dumps(found)}", file=sys.stderr, flush=True)

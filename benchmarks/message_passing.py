@@ -7,7 +7,7 @@ root, with the extra `book`, which has dynamax (and cuthbert from `benchmarks/re
 it is to take part):
 
     python benchmarks/message_passing.py
-    python benchmarks/message_passing.py --sizes 3 --lengths 1000 20000 --rounds 4 --add
+    NPROC=8 python benchmarks/message_passing.py --lengths 1000 --parallel 1000 --add
 
 Potentials are full, other at each step; the chain is shared. All get the same potentials, in the
 form each of them reads (`smoothers.py`), and draw their own noise. Before the clock starts they
@@ -16,6 +16,8 @@ honest loop that one writes in NumPy for a whole batch.
 
 Compiling is timed apart, in processor time of all threads; so is running. dynamax's parallel mode
 compiles in a process of its own, which ends when it has used `--limit` seconds of the processor.
+From 1,000 steps on it can stand still for ever on two cores, where two LAPACK calls on batches wait
+for each other's threads (seen with JAX 0.10.2); more threads than cores, as above, keep it moving.
 Memory is what XLA allocates besides inputs and outputs (`temp_size_in_bytes`), in MiB.
 
 Writes `benchmarks/results/message_passing.json`; `--add` keeps what is there of other sizes and
