@@ -34,6 +34,7 @@ def fivo(
 ) -> Float[Array, ""]:
     """The particle filter's bound on -log p(x) with `num_samples` particles, in nats.
 
+    Maddison et al. (2017), Algorithm 1, with the sign of a free energy.
     The particles are those of `particle_filter`. With the same key it equals `iwae` if nothing is
     resampled, so always for one particle.
 

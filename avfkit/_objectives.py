@@ -107,6 +107,7 @@ def iwae(
 ) -> Float[Array, ""]:
     """The importance-weighted bound on -log p(x) with `num_samples` whole paths, in nats.
 
+    Burda, Grosse and Salakhutdinov (2016), Eq. 8, with the sign of a free energy.
     Tightens as the number of samples grows; with one sample it is, on average, the free energy.
     Only the drawn paths differentiate it: an iterative filter's network gets the gradient of its
     E-step, as in `free_energy`.

@@ -11,7 +11,7 @@ import pytest
 
 import avfkit
 from avfkit._model import prepare, step_keys
-from tests.helpers import ALL_PAIRS, FILTER_PAIRS, PAIRS, REFUSED, make, observations
+from tests.helpers import ALL_PAIRS, EVERY, FILTER_PAIRS, PAIRS, REFUSED, make, observations
 
 LENGTH = 4
 KEY = jr.key(3)
@@ -91,7 +91,10 @@ def test_missing_values_cannot_influence_anything(pair):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("pair", [p for p in PAIRS if p[0] in ("lds", "vrnn-gaussian")], ids=IDS)
+PADDED = [p for p in PAIRS if EVERY or p[0] in ("lds", "vrnn-gaussian")]
+
+
+@pytest.mark.parametrize("pair", PADDED, ids=IDS)
 def test_padding_changes_nothing(pair):
     model, inference, xs, observed = case(pair)
     longer = jnp.concatenate([xs, jnp.full((2, xs.shape[1]), 7.0)])

@@ -15,7 +15,7 @@ import pytest
 import avfkit
 from avfkit._prediction import inferred
 from avfkit.train import CheckpointError
-from tests.helpers import FILTER_PAIRS, make, observations, random_lds
+from tests.helpers import EVERY, FILTER_PAIRS, make, observations, random_lds
 
 KEY = jr.key(3)
 LENGTH = 5
@@ -23,8 +23,8 @@ LENGTH = 5
 FIELDS = ("prior", "posterior", "z", "reconstruction", "kl", "iterations")
 
 # A filter with a memory, and one whose `infer` is more than a scan of its steps; a belief is below.
-# `benchmarks/contract.py` streams every pair; here every filter is traced.
-PAIRS = [("lds-mlp", "own-recurrent"), ("vrnn-gaussian", "avf")]
+# The long run and `benchmarks/contract.py` stream every pair; here every filter is traced.
+PAIRS = FILTER_PAIRS if EVERY else [("lds-mlp", "own-recurrent"), ("vrnn-gaussian", "avf")]
 
 
 def gappy(model, length=LENGTH):

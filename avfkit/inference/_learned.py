@@ -54,7 +54,7 @@ def learned_step(
 
 
 def layer_norm(values: Float[Array, " latent"]) -> Float[Array, " latent"]:
-    """Zero mean and unit (unbiased) standard deviation over the latent entries."""
+    """Zero mean and unit (unbiased) standard deviation over the latent entries (appendix B)."""
     return (values - jnp.mean(values)) / (jnp.std(values, ddof=1) + 1e-7)
 
 

@@ -29,7 +29,8 @@ class VRNN(AbstractRecurrentModel):
         likelihood  p(x_t | phi_z(z_t), h_{t-1})
         memory      h_t = LSTM(phi_x(x_t), phi_z(z_t))
 
-    Its own filter is `DirectFilter`, which reads phi_x(x_t) and h_{t-1}.
+    (Chung et al. 2015, Eq. 5-7.) Its own filter is `DirectFilter`, which reads phi_x(x_t) and
+    h_{t-1} (Eq. 9).
 
     **Example**
 

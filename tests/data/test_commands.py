@@ -1,14 +1,14 @@
 import hashlib
 import io
 import tarfile
+from dataclasses import replace
 
-import jax.random as jr
 import numpy as np
 import pytest
 
 from avfkit.data import _commands, speech_commands, waveform
 from avfkit.data._commands import Archive, _fetched, _found, which_set
-from avfkit_experiments._train import _checked
+from avfkit_experiments import Choice, train
 from avfkit_experiments.presets import PRESETS
 from data.media import answering, files_below, message_of, noise, riff, spoil
 
@@ -77,9 +77,13 @@ def test_the_preset_takes_all_of_the_words(tmp_path):
     write_words(tmp_path)
     preset = PRESETS["vrnn-speech-commands-small"]
     splits, own = preset.load(tmp_path), speech_commands(tmp_path)
-    assert _checked(preset, preset.model(key=jr.key(0)), splits) is splits
-    with pytest.raises(ValueError, match="has levels of"):
-        _checked(preset, preset.model(key=jr.key(0)), own)
+    assert splits.train.window == pytest.approx(preset.window)
+    other, run = replace(preset, load=speech_commands), tmp_path / "run"
+    assert message_of(ValueError, lambda: train(other, Choice(), folder=run, data=tmp_path)) == (
+        f"{own.train.name} has levels of {own.train.window:.7g}; {preset.name} expects "
+        f"{preset.window:.7g}: its nats would not be those of this data."
+    )
+    assert not run.exists()
     mine, theirs = (waveform(data.test, data.test.sequences[0]) for data in (splits, own))
     np.testing.assert_allclose(mine, theirs, atol=1e-6)
 
