@@ -145,6 +145,46 @@ def test_both_methods_equal_the_dense_gaussian(shape, seed, missing):
                 np.testing.assert_allclose(found, cov[after, here], rtol=0, atol=1e-9)
 
 
+def embedded(chain, potentials, size=16, length=2_000):
+    """The same chain inside one of other latents, apart from it, and of more steps, all missing.
+
+    So one compiled program serves chains of every size and length.
+    """
+    steps, inner = chain.bias.shape
+    dynamics, noise = np.zeros((length, size, size)), np.tile(np.eye(size), (length, 1, 1))
+    precision, shift, linear = np.zeros_like(dynamics), *np.zeros((2, length, size))
+    log_scale, inside = np.zeros(length), (slice(steps), slice(inner), slice(inner))
+    dynamics[inside], noise[inside], precision[inside] = *chain[::2], potentials.precision
+    shift[inside[:2]], linear[inside[:2]] = chain.bias, potentials.linear
+    log_scale[:steps] = potentials.log_scale
+    walked = kalman.Conditionals(*map(jnp.array, (dynamics, shift, noise)))
+    return walked, kalman.Potentials(*map(jnp.array, (precision, linear, log_scale)))
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    size=st.integers(1, 16),
+    length=st.integers(1, 2_000),
+    seed=st.integers(0, 1000),
+    missing=st.sampled_from([0.0, 0.4, 1.0]),
+)
+def test_any_size_and_length_equals_one_sparse_gaussian(size, length, seed, missing):
+    chain = random_chain(seed, size, length)
+    potentials = random_potentials(seed, size, length, missing)
+    mean, columns, log_z = banded(chain, potentials)
+    for method in METHODS:
+        filtered, smoothed, log_normaliser = summaries(*embedded(chain, potentials), method)
+        np.testing.assert_allclose(log_normaliser, log_z, rtol=1e-12, atol=1e-9)
+        found = np.sum(filtered.log_likelihood[:length])
+        np.testing.assert_allclose(found, log_z, rtol=1e-12, atol=1e-9)
+        np.testing.assert_allclose(smoothed.mean[:length, :size], mean, rtol=0, atol=1e-9)
+        last = filtered.cov[length - 1, :size, :size]
+        np.testing.assert_allclose(last, columns(length - 1)[-1], rtol=0, atol=1e-9)
+        for t in {0, length // 2, length - 1}:
+            here = smoothed.cov[t, :size, :size]
+            np.testing.assert_allclose(here, columns(t)[t], rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (3, 2000)])
 @pytest.mark.parametrize(("seed", "missing"), [(0, 0.3), (1, 0.0), (2, 1.0)])
 def test_parallel_equals_sequential_and_one_sparse_gaussian(shape, seed, missing):
