@@ -16,8 +16,9 @@ honest loop that one writes in NumPy for a whole batch.
 
 Compiling is timed apart, in processor time of all threads; so is running. dynamax's parallel mode
 compiles in a process of its own, which ends when it has used `--limit` seconds of the processor.
-From 1,000 steps on it can stand still for ever on two cores, where two LAPACK calls on batches wait
-for each other's threads (seen with JAX 0.10.2); more threads than cores, as above, keep it moving.
+On two cores it can stand still for ever, where two LAPACK calls on batches wait for each other's
+threads (seen with JAX 0.10.2: D = 10 at 200 steps, D = 3 at 1,000); more threads than cores, as
+above, keep it moving.
 Memory is what XLA allocates besides inputs and outputs (`temp_size_in_bytes`), in MiB.
 
 Writes `benchmarks/results/message_passing.json`; `--add` keeps what is there of other sizes and
