@@ -50,9 +50,34 @@ def _factors(
 def _factors_jvp(least: float | None, primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
     """L H and -H L^-1, where H is the lower half of L^-1 dA L^-T."""
     scale, inverse = _factors(primals[0], least)
-    change = follow(led(inverse, tangents[0]), inverse)
-    half = jnp.tril(change) - 0.5 * jnp.diag(jnp.diag(change))
+    half = _lower_half(follow(led(inverse, tangents[0]), inverse))
     return (scale, inverse), (led(scale, half), -half @ inverse)
+
+
+def _lower_half(matrix: Float[Array, "size size"]) -> Float[Array, "size size"]:
+    """The lower H with H + H' = M, for a symmetric M."""
+    whole, diagonal = (f(len(matrix), dtype=matrix.dtype) for f in (jnp.tri, jnp.eye))
+    return matrix * (whole - 0.5 * diagonal)
+
+
+@jax.custom_jvp
+def coloured(
+    covariance: Float[Array, "size size"], noise: Float[Array, " size"]
+) -> Float[Array, " size"]:
+    """L e with L L' = covariance: what white noise is where it has that covariance.
+
+    Of a semidefinite covariance too. The derivative, L (H e + de), multiplies a vector where that
+    of `cholesky` multiplies a matrix.
+    """
+    return cholesky(covariance, least=0.0) @ noise
+
+
+@coloured.defjvp
+@full_precision
+def _coloured_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    scale, inverse = _factors(primals[0], 0.0)
+    half = _lower_half(follow(led(inverse, tangents[0]), inverse))
+    return scale @ primals[1], scale @ (half @ primals[1] + tangents[1])
 
 
 def follow(

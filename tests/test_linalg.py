@@ -1,12 +1,14 @@
 """Small matrices without LAPACK, against LAPACK."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.scipy.linalg import solve_triangular
 
-from avfkit._linalg import cholesky, follow, led, solve_lower
+from avfkit._linalg import cholesky, coloured, follow, led, solve_lower
 
 SIZES = [1, 2, 3, 7, 16]
 
@@ -44,6 +46,30 @@ def test_factors(size):
     root = jnp.array(np.random.default_rng(2).normal(size=(size, size)))
     ours, lapack = (jax.grad(total, 1)(f, root) for f in (cholesky, jnp.linalg.cholesky))
     np.testing.assert_allclose(ours, lapack, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_coloured_noise_and_its_derivatives(size):
+    matrix, noise = covariance(size), jnp.array(np.random.default_rng(4).normal(size=size))
+    root = jnp.array(np.random.default_rng(5).normal(size=(size, size)))
+    towards = root + 1.0, noise - 2.0
+
+    def total(function, root, noise):
+        return jnp.sum(jnp.sin(function(root @ root.T + matrix, noise)))
+
+    ours = partial(total, coloured)
+    plain = partial(total, lambda c, e: jnp.linalg.cholesky(c) @ e)
+    for derivative in (
+        lambda f: f(root, noise),
+        lambda f: jax.grad(f, (0, 1))(root, noise),
+        lambda f: jax.jvp(f, (root, noise), towards)[1],
+        lambda f: jax.jvp(jax.grad(f, (0, 1)), (root, noise), towards)[1],
+    ):
+        for a, b in zip(*(jax.tree.leaves(derivative(f)) for f in (ours, plain)), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-9)
+    singular = jnp.zeros((size, size)).at[0, 0].set(4.0)
+    np.testing.assert_allclose(coloured(singular, noise), 2.0 * noise.at[1:].set(0.0))
+    assert np.isfinite(jax.grad(lambda c: jnp.sum(coloured(c, noise)))(singular)).all()
 
 
 @pytest.mark.parametrize("size", [3, 7])

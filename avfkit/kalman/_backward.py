@@ -62,13 +62,6 @@ def joined(
     return jnp.concatenate([matrix, vector[..., None]], axis=2)
 
 
-def whole(half: Augmented) -> Float[Array, "time latent+1 latent+1"]:
-    """[[A, b], [0, 1]] from [A | b]."""
-    length, _, size = half.shape
-    last = jnp.broadcast_to(jnp.eye(size, dtype=half.dtype)[-1:], (length, 1, size))
-    return jnp.concatenate([half, last], axis=1)
-
-
 def followed(left: Augmented, right: Augmented) -> Augmented:
     """[M | v] times [[A, b], [0, 1]]: one affine map after another."""
     size = left.shape[1]
@@ -80,6 +73,14 @@ def _at_every_step(steps: Float[Array, "steps ..."], length: int) -> Float[Array
     if len(steps) == length:
         return steps
     return jnp.concatenate([steps[:1], jnp.broadcast_to(steps[1], (length - 1, *steps.shape[1:]))])
+
+
+def _spread_out(steps: Float[Array, "steps ..."], length: int) -> Float[Array, "time ..."]:
+    """`_at_every_step` of tangents, up to rounding, so that the gradient is one sum over time."""
+    if len(steps) == length:
+        return steps
+    first, rest = steps[:1], steps[1:]
+    return rest + jnp.pad(first - rest, ((0, length - 1), (0, 0), (0, 0)))
 
 
 @jax.custom_jvp
@@ -108,7 +109,7 @@ def _log_ratio(
     Given m_{t-1}, the noise that leads to m_t is Q w with w = h - J m_t of what is heard, and the
     exponents of both densities differ by -w'Q w / 2.
     """
-    mean = accumulated((path[..., :-1], None), path[..., -1:])
+    mean = accumulated((path, None), path[..., -1:])
     before = prior[..., :-1] @ shifted(mean) + prior[..., -1:]
     pull = heard[..., :-1] @ mean + heard[..., -1:]
     said_there = mean * (said[..., :-1] @ mean + 2.0 * said[..., -1:])
@@ -175,15 +176,13 @@ def _walk_jvp(primals: tuple, tangents: tuple) -> tuple[Walk, Walk]:
     walk = _walk(*primals)
     dprior, dnoise, dsaid, dlog_scale = tangents
     path, cov, heard, _ = walk
-    dprior, dnoise = (_at_every_step(copied(part, cov), len(cov)) for part in (dprior, dnoise))
+    dprior, dnoise = (_spread_out(copied(part, cov), len(cov)) for part in (dprior, dnoise))
     slope = followed(heard, path)
     shrink = jnp.eye(cov.shape[1], dtype=cov.dtype) - cov @ heard[..., :-1]
     change = dprior - follow(dnoise, jnp.matrix_transpose(slope))
     told = led(jnp.matrix_transpose(slope[..., :-1]), change)
     told = told + jnp.matrix_transpose(dprior[..., :-1]) @ slope
-    weights = (jnp.matrix_transpose(path[..., :-1]), jnp.matrix_transpose(whole(path)))
-    weights = jax.tree.map(lambda leaf: shifted(leaf, reverse=True), weights)
-    dheard = accumulated(weights, dsaid + shifted(told, reverse=True), reverse=True)
+    dheard = accumulated((path, path), dsaid + shifted(told, reverse=True), reverse=True)
     moved = led(cov, dheard)
     dpath = led(shrink, change) - followed(moved, path)
     dcov = follow(led(shrink, dnoise), shrink) - follow(moved[..., :-1], cov)

@@ -12,10 +12,10 @@ from jaxtyping import Array, Float
 
 from .._lanes import factors, lanes_last, product, transpose
 from .._precision import full_precision
-from ._backward import Augmented, followed, joined, whole
+from ._backward import Augmented, followed, joined
 from ._chain import Conditionals, Potentials
 from ._condition import symmetric
-from ._recursion import accumulated, shifted
+from ._recursion import accumulated, shifted, whole
 
 
 class Beliefs(NamedTuple):

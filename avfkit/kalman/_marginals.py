@@ -8,7 +8,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Key
 
 from .._checked import checked
-from .._linalg import cholesky, copied, whitening
+from .._linalg import cholesky, coloured, copied, whitening
 from .._precision import full_precision
 from ._chain import Conditionals, Markov, unrolled
 from ._filter import moved
@@ -59,10 +59,9 @@ def sample(
 
     Reference: Zhao and Linderman (2023), section 3.2, for the parallel scan.
     """
-    scale = jax.vmap(lambda cov: cholesky(cov, least=0.0))(path.noise_cov)
     keys = jax.vmap(lambda t: jr.fold_in(key, t))(jnp.arange(len(path.bias)))
     noise = jax.vmap(lambda k: jr.normal(k, path.bias.shape[1:], path.bias.dtype))(keys)
-    shift = path.bias + jnp.einsum("tij,tj->ti", scale, noise)
+    shift = path.bias + jax.vmap(coloured)(path.noise_cov, noise)
     if is_parallel(method, length=len(shift), size=shift.shape[1]):
         dynamics = path.dynamics.at[0].set(0.0)
         return associative_scan(_applied, (dynamics, shift))[1]

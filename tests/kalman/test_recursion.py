@@ -10,10 +10,12 @@ from avfkit.kalman._recursion import accumulated, spread
 
 def looped(left, right, terms, reverse):
     """The recursion as it is written."""
-    found, before = [], jnp.zeros_like(terms[0])
-    for t in range(len(terms))[:: -1 if reverse else 1]:
-        before = left[t] @ before @ right[t].T + terms[t]
-        found.append(before)
+    found = [terms[-1 if reverse else 0]]
+    for t in range(1, len(terms)):
+        if reverse:
+            found.append(left[-t].T @ found[-1] @ right[-t] + terms[-1 - t])
+        else:
+            found.append(left[t] @ found[-1] @ right[t].T + terms[t])
     return jnp.stack(found[::-1] if reverse else found)
 
 
@@ -42,9 +44,29 @@ def test_equals_a_loop_and_so_do_its_derivatives(reverse):
     one, other = derivatives(*arrays)
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
-    end = -1 if reverse else 0
-    changed = [array.at[end].set(9.0) for array in arrays[:2]]
+    changed = [array.at[0].set(9.0) for array in arrays[:2]]
     np.testing.assert_allclose(fast(*changed, arrays[2]), fast(*arrays), atol=1e-12)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_weights_may_be_affine_maps(reverse):
+    rng = np.random.default_rng(3)
+    maps, terms = (jnp.array(rng.normal(size=(4, 2, 3))) for _ in range(2))
+    right = jnp.concatenate([maps, jnp.tile(jnp.array([[0.0, 0.0, 1.0]]), (4, 1, 1))], axis=1)
+
+    def fast(maps, terms):
+        return jnp.sum(jnp.sin(accumulated((maps, maps), terms, reverse=reverse)))
+
+    def slow(maps, terms):
+        whole = jnp.concatenate([maps, right[:, 2:]], axis=1)
+        return jnp.sum(jnp.sin(looped(maps[..., :2], whole, terms, reverse)))
+
+    found = accumulated((maps, maps), terms, reverse=reverse)
+    expected = looped(maps[..., :2], right, terms, reverse)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert not np.allclose(found, looped(maps[..., :2], right, terms, not reverse))
+    for a, b in zip(*(jax.grad(f, (0, 1))(maps, terms) for f in (fast, slow)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
 def test_vectors_need_no_right_weights():
