@@ -239,6 +239,27 @@ def growth(result: dict[str, Any]) -> Row:
     return claim, BREAK.join(found)
 
 
+def span(*results: dict[str, Any]) -> Row:
+    """How the two walks grow with the length, by the clock, on each device."""
+    found = []
+    for result in results:
+        where = "CPU" if result["provenance"]["device"] == "cpu" else "GPU"
+        for key, each in result["batches"].items():
+            ratios, walls = each["sequential_over_parallel"], each["wall"]
+            words = ", ".join(f"{int(n):,}: {times(one)}" for n, one in ratios.items())
+            ends = ", ".join(
+                f"{name} T^{power:g} (T = {min(map(int, walls[name])):,} to "
+                f"{max(map(int, walls[name])):,})"
+                for name, power in each["slope"].items()
+            )
+            found.append(f"{where}, {key.replace('=', ' of ')}: {ends}")
+            found.append(f"one by one over parallel, T = {words}")
+    if not any("GPU" in line for line in found):
+        found.append(f"GPU: {UNMEASURED}")
+    claim = "none: how long the parallel walk of a chain takes, against its length"
+    return claim, BREAK.join(found)
+
+
 def explorer_latency(result: dict[str, Any]) -> Row:
     """The filter explorer on a page and in JupyterLab."""
     bounds = {place: result["claim"][f"{place}_median_ms"] for place in ("page", "lab")}
@@ -280,6 +301,27 @@ def convolutions(result: dict[str, Any]) -> Row:
     return claim, BREAK.join(found)
 
 
+def precision(*results: dict[str, Any]) -> Row:
+    """Nats that are lost with fewer digits, and time that is won where there is a GPU."""
+    found = []
+    for result in results:
+        emulated = result["provenance"]["device"] == "cpu"
+        found.append("CPU, emulated, nats only" if emulated else "GPU")
+        for pair, each in result["pairs"].items():
+            words = ", ".join(
+                f"{name} {times(one['more_than_float32'], '')}"
+                for name, one in each.items()
+                if name != "float32"
+            )
+            found.append(f"{pair} steps, {len(result['seeds'])} seeds: {words}")
+        for name, one in result.get("float32_over", {}).items():
+            found.append(f"a gradient of VRNN-TIMIT in float32 over one in {name}: {times(one)}")
+    if all(result["provenance"]["device"] == "cpu" for result in results):
+        found.append(f"GPU: {UNMEASURED}")
+    claim = "none: nats per step that a model loses by training with products of fewer digits"
+    return claim, BREAK.join(found)
+
+
 def start_up(result: dict[str, Any]) -> Row:
     """The import."""
     most, key = result["claim"]["avfkit_over_jax_equinox"], "avfkit_over_jax_equinox"
@@ -289,13 +331,29 @@ def start_up(result: dict[str, Any]) -> Row:
     return claim, f"{found}; {times(wall)} by the clock"
 
 
-def scale_out(result: dict[str, Any]) -> Row:
+def book_build(result: dict[str, Any]) -> Row:
+    """The first build, and one of the same."""
+    bounds, cold, again = result["claim"], result["cold"], result["unchanged"]["wall_s"]
+    most, least = bounds["cold_minutes"], bounds["unchanged_seconds"]
+    found = [
+        f"{cold['executed']} chapters, cold: {cold['wall_s'] / 60:.1f} minutes by the clock, "
+        f"{cold['processor_s'] / 60:.1f} of the processor, {verdict(cold['wall_s'] <= 60 * most)}",
+        f"unchanged: {times(again, ' s')} by the clock, {verdict(again['median'] < least)}",
+    ]
+    claim = f"the book builds in at most {most} minutes on two cores, unchanged in {least} s"
+    return claim, BREAK.join(found)
+
+
+def scale_out(*results: dict[str, Any]) -> Row:
     """Throughput of each number of devices over that of the fewest."""
     found = [
-        f"{kind} scaling, {count} devices: {times(each['over_fewest'])}"
+        f"{kind} scaling, {count} devices ({result['a_device_is']}): {times(each['over_fewest'])}"
+        for result in results
         for kind in ("weak", "strong")
-        for count, each in result[kind].items()
+        for count, each in list(result[kind].items())[1:]
     ]
+    if not any(result["provenance"]["device"] != "cpu" for result in results):
+        found.append(f"GPUs: {UNMEASURED}")
     return "none: sequences per second against the number of devices", BREAK.join(found)
 
 
@@ -327,6 +385,6 @@ def contract(result: dict[str, Any]) -> Row:
 
 ROWS: tuple[Callable[..., Row], ...] = (
     *(step_floor, music_step, products, memory, svae_iteration, compile_time, message_passing),
-    *(accuracy, growth, explorer_latency, streaming_latency, convolutions, start_up, scale_out),
-    *(certificate, contract),
+    *(accuracy, growth, span, explorer_latency, streaming_latency, convolutions, precision),
+    *(start_up, book_build, scale_out, certificate, contract),
 )

@@ -30,6 +30,8 @@ SHORT = [
 ]
 GPU = [
     "svae_iteration.py --rounds 30 --lengths 100 200 500 1000 2000 5000 10000",
+    "span.py",
+    "precision.py",
     "scale_out.py",
 ]
 

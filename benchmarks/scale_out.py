@@ -1,28 +1,33 @@
 """Sequences per second of a training run, against the number of devices that share its batch.
 
-No claim until it has been measured where there are several devices. Run from the repository's root,
-on a machine with several GPUs:
+No claim: where there are several devices, it says what they are worth. Run from the repository's
+root, on a machine with several GPUs, or with the cores of a CPU as devices:
 
     python benchmarks/scale_out.py
     python benchmarks/scale_out.py --devices 1 2 4 8 --batch 256
+    python benchmarks/scale_out.py --cores --batch 16 --length 40 --steps 10
 
-Virtual devices of a CPU (`--virtual 4`) share its cores: they show that the program runs and gives
+With `--cores` a device is a process that keeps to one core (on Linux), joined to the others by
+`jax.distributed`: what two of them lose is the waiting for one another and for the memory that they
+share. Virtual devices (`--virtual 4`) share all cores: they show that the program runs and gives
 the same losses, and say nothing about speed.
 
-A run is a VRNN with AVF (K = 1) trained by `avfkit.train.fit` on piano rolls drawn at random, in a
-process of its own that sees so many devices. Weak scaling: the batch grows with the devices
-(`--batch` is that of one). Strong scaling: it does not. Before anything is timed, runs on one
-device and on all must give the same losses. The processes take turns; the first steps, which
-compile and warm up, are left out.
+A run is a VRNN with AVF (K = 1) trained by `avfkit.train.fit` on piano rolls drawn at random, by
+fresh processes that see so many devices. Weak scaling: the batch grows with the devices (`--batch`
+is that of one). Strong scaling: it does not. Before anything is timed, runs on one device and on
+all must give the same losses. The runs take turns; the first steps, which compile and warm up, are
+left out.
 
-Writes `benchmarks/results/scale_out.json`.
+Writes `benchmarks/results/scale_out_gpu.json` (or `_cpu`: JAX's default backend).
 """
 
 import argparse
 import json
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -38,8 +43,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--length", type=int, default=100, help="steps of a sequence")
     parser.add_argument("--steps", type=int, default=40, help="training steps that are timed")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each number of devices")
+    parser.add_argument("--cores", action="store_true", help="a process on each core is a device")
     parser.add_argument("--virtual", type=int, help="make a CPU so many devices: no speed")
     parser.add_argument("--run", type=int, nargs=2, help=argparse.SUPPRESS)  # devices, batch
+    parser.add_argument("--join", type=int, nargs=2, help=argparse.SUPPRESS)  # process, port
     return parser.parse_args()
 
 
@@ -81,15 +88,47 @@ def run(length: int, batch: int, steps: int) -> dict[str, Any]:
     }
 
 
+def join(process: int, port: int, count: int) -> None:
+    """Keep to one core, and meet the other processes."""
+    os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[process]})  # before XLA counts cores
+    import jax
+
+    place = {"num_processes": count, "process_id": process}
+    jax.distributed.initialize(f"localhost:{port}", **place)
+
+
+def free_port() -> int:
+    """One that nobody listens to."""
+    with socket.socket() as server:
+        server.bind(("localhost", 0))
+        return server.getsockname()[1]
+
+
+def seen(devices: int, chosen: argparse.Namespace) -> dict[str, str]:
+    """The environment of a process that sees so many devices, or one of its own."""
+    here = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    if chosen.cores:
+        return here | {"JAX_PLATFORMS": "cpu"}
+    if chosen.virtual:
+        flags = f"--xla_force_host_platform_device_count={devices}"
+        return here | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+    return here | {"CUDA_VISIBLE_DEVICES": ",".join(map(str, range(devices)))}
+
+
 def elsewhere(devices: int, batch: int, steps: int, chosen: argparse.Namespace) -> dict[str, Any]:
-    """The same in a fresh process that sees so many devices."""
-    flags = f"--xla_force_host_platform_device_count={devices}" if chosen.virtual else ""
-    visible = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, range(devices)))}
-    platform = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags} if chosen.virtual else visible
+    """The same in fresh processes that see so many devices."""
     command = [sys.executable, __file__, "--run", str(devices), str(batch)]
     command += ["--steps", str(steps), "--length", str(chosen.length)]
-    done = subprocess.run(command, env=os.environ | platform, check=True, capture_output=True)
-    found = json.loads(done.stdout.splitlines()[-1])
+    port = str(free_port())
+    joins = [["--join", str(process), port] for process in range(devices)]
+    options = {"env": seen(devices, chosen), "stdout": subprocess.PIPE, "text": True}
+    started = [
+        subprocess.Popen([*command, *join], **options) for join in (joins if chosen.cores else [[]])
+    ]
+    said = [process.communicate()[0] for process in started]
+    if any(process.returncode for process in started):
+        sys.exit(f"a run on {devices} devices failed")
+    found = json.loads(said[0].splitlines()[-1])
     assert found["devices"] == devices, f"asked for {devices} devices, found {found['devices']}"
     return found
 
@@ -111,15 +150,24 @@ def main() -> None:
     """Check, measure and write; or, in a process of its own, run once."""
     chosen = arguments()
     if chosen.run:
+        if chosen.join:
+            join(*chosen.join, chosen.run[0])
         return print(json.dumps(run(chosen.length, chosen.run[1], chosen.steps)))
+    # What is timed runs on the same devices, and needs their memory.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp()  # each program compiles once
     import jax
-    from measure import provenance, ratio, spread, write
+    from measure import cores, provenance, ratio, spread, write
 
-    there = chosen.virtual or jax.device_count()
+    there = cores() if chosen.cores else chosen.virtual or jax.device_count()
     counts = chosen.devices or [2**k for k in range(there.bit_length()) if 2**k <= there]
-    speeds = not chosen.virtual and jax.default_backend() != "cpu"
+    if len(counts) == 1:
+        return print("There is one device, and nothing to compare it with.")
+    backend = jax.default_backend()
+    speeds = not chosen.virtual and (chosen.cores or backend != "cpu")
     result: dict[str, Any] = {"batch_of_one": chosen.batch, "length": chosen.length}
     result |= {"says_something_about_speed": speeds, "rounds": chosen.rounds}
+    result |= {"a_device_is": "a process on one core" if chosen.cores else "what JAX calls one"}
     result["provenance"] = provenance("optax")
     result["loss_difference"] = same_losses(max(counts), chosen)
     for name, grows in (("weak", True), ("strong", False)):
@@ -137,7 +185,7 @@ def main() -> None:
             }
             for count, rate in rates.items()
         }
-    return write("scale_out", result)
+    return write(f"scale_out_{backend}", result)
 
 
 if __name__ == "__main__":

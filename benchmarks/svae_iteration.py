@@ -251,6 +251,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.compile:
         return report_compiling(*arguments.compile)
+    # The processes that compile share a GPU with this one, which must not take all its memory.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     for setting, value in CACHE.items():  # for the processes that compile, and for this one
         os.environ[setting.upper()] = str(value)
         jax.config.update(setting, value)
