@@ -7,34 +7,34 @@ from typing import Any
 
 import jax
 
-import avfkit
-
 PRECISIONS: dict[str, Any] = {
     **{"default": None, "float32": "float32"},
     **{"tf32": "TF32_TF32_F32", "bfloat16": "BF16_BF16_F32"},  # lax.DotAlgorithmPreset
 }
 
 
-def products(precision: str, model: avfkit.AbstractModel | None = None) -> AbstractContextManager:
+def possible(precision: str) -> str:
+    """A precision that this device has: XLA multiplies in float32 on a CPU whatever it is told.
+
+    Raises:
+        ValueError: products of fewer digits, on a CPU.
+    """
+    if precision not in ("default", "float32") and jax.default_backend() == "cpu":
+        raise ValueError(
+            f"precision is {precision!r}; expected default or float32: on a CPU there is no other "
+            "product."
+        )
+    return precision
+
+
+def products(precision: str) -> AbstractContextManager:
     """Inside, what JAX compiles multiplies matrices so; weights and everything else stay float32.
+
+    What asks for all digits itself keeps them, such as the messages of a latent chain.
 
     Args:
         precision: one of `PRECISIONS`; "default" is JAX's, and depends on the device.
-        model: what is trained, to refuse what would do it harm or nothing.
-
-    Raises:
-        ValueError: a model or a device that has no use for products of fewer digits. XLA multiplies
-            in float32 on a CPU whatever it is told.
     """
-    if model is not None and precision not in ("default", "float32"):
-        found = f"precision is {precision!r}; expected default or float32:"
-        if isinstance(model, avfkit.AbstractLatentLDS):
-            raise ValueError(
-                f"{found} the messages of a latent chain are matrix products too, and need every "
-                "digit."
-            )
-        if jax.default_backend() == "cpu":
-            raise ValueError(f"{found} on a CPU there is no other product.")
     return jax.default_matmul_precision(PRECISIONS[precision])
 
 

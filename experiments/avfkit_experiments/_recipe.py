@@ -44,7 +44,8 @@ class Recipe:
         precision: of the matrix products of a training step: "float32", "tf32", "bfloat16" (their
             factors are rounded to it, their sums are not), or "default": what JAX takes, float32 on
             a CPU, which has no other, and tf32 on a recent GPU. Weights, optimizer, validation and
-            test are as ever.
+            test are as ever; so are convolutions, but for "float32", and the messages of a latent
+            chain, which need every digit.
         validate_every: steps between validations.
         patience: stop after this many validations in a row without a better one; 0 for never.
         score_batch: sequences side by side in validation and test.

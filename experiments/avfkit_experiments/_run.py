@@ -13,7 +13,7 @@ from ._cluster import is_first
 from ._crops import crops
 from ._keys import key_of
 from ._loss import learner, trained
-from ._precision import as_here, products
+from ._precision import as_here, possible, products
 from ._preset import Baseline, Measure
 from ._provenance import checksum, commit, provenance, write_json
 from ._recipe import Recipe
@@ -65,6 +65,7 @@ def run(
     Raises:
         CheckpointError: the folder belongs to another run.
         FloatingPointError: the training diverged.
+        ValueError: this device has no products of the recipe's precision.
     """
     commit()  # of the code that runs now, whatever lies there when it ends
     folder, facts = Path(folder), _facts(splits)
@@ -104,7 +105,7 @@ def _fit(
             found = score(trained(current), splits.valid, **options)
         return found.all_steps, diagnosis(found)
 
-    with products(recipe.precision, tree[0]):
+    with products(possible(recipe.precision)):
         return training.fit(
             carried,
             loss,

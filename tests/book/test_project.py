@@ -20,6 +20,7 @@ def root(tmp_path: Path) -> Path:
         "widgets/avfkit_widgets/static/figure.js",
         "widgets/avfkit_widgets/static/mathjax/tex.js",
         "results/a/b.json",
+        "benchmarks/README.md",
         "book/chapter.ipynb",
         "README.md",
     ):
@@ -39,6 +40,7 @@ def root(tmp_path: Path) -> Path:
         ("widgets/avfkit_widgets/static/explorer.css", True),
         ("widgets/avfkit_widgets/static/mathjax/tex.js", False),
         ("results/a/b.json", True),
+        ("benchmarks/README.md", True),
         ("widgets/avfkit_widgets/static/figure.js", False),
         ("book/chapter.ipynb", False),
         ("README.md", False),

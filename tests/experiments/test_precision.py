@@ -1,6 +1,7 @@
 """The products of a training step are rounded as chosen, those of a score are not."""
 
 import re
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -18,25 +19,22 @@ from experiments.tiny import PRESETS, RECIPE, WIDTHS
 from tests.helpers import random_lds
 
 
+def asked(loss, tree, name):
+    """Precisions of all matrix products of a gradient; of those without one None."""
+    arrays, static = eqx.partition(tree, eqx.is_inexact_array)
+    with products(name):
+        text = str(jax.make_jaxpr(jax.grad(lambda each: loss(eqx.combine(each, static))))(arrays))
+    found = re.findall(r"\bprecision=\(?(?:Precision\.)?([\w.]+)", text)
+    return {*found, *([None] if text.count("dot_general[") > len(found) else [])}
+
+
 @pytest.fixture(scope="module")
 def precisions():
-    """Of all matrix products of AVF's gradient; of those without one None."""
+    """Those of AVF."""
     tree = make_tree(PRESETS["tiny-music"], "avf", iterations=1, samples=1, key=jr.key(0))
     tree, loss = learner(tree, RECIPE, 1)
     batch = Batch(jnp.zeros((2, 4, 88)), jnp.ones((2, 4), bool))
-    arrays, static = eqx.partition(tree, eqx.is_inexact_array)
-
-    def of(name):
-        def value(arrays):
-            tree = eqx.combine(arrays, static)
-            return loss(tree, batch, key=jr.key(1), step=jnp.array(0))[0]
-
-        with products(name):
-            text = str(jax.make_jaxpr(jax.grad(value))(arrays))
-        found = re.findall(r"\bprecision=\(?(?:Precision\.)?([\w.]+)", text)
-        return {*found, *([None] if text.count("dot_general[") > len(found) else [])}
-
-    return of
+    return partial(asked, lambda tree: loss(tree, batch, key=jr.key(1), step=jnp.array(0))[0], tree)
 
 
 def test_every_product_is_rounded_as_chosen(precisions):
@@ -69,26 +67,28 @@ def test_validation_and_test_share_what_is_compiled(tmp_path):
     assert compiled == ["float32"]
 
 
-@pytest.mark.parametrize(
-    ("precision", "model", "message"),
-    [
-        (
-            "tf32",
-            PRESETS["tiny-music"].model(key=jr.key(0)),
-            "precision is 'tf32'; expected default or float32: on a CPU there is no other product.",
-        ),
-        (
-            "bfloat16",
-            random_lds(),
-            "precision is 'bfloat16'; expected default or float32: the messages of a latent chain "
-            "are matrix products too, and need every digit.",
-        ),
-    ],
-)
-def test_what_is_refused(precision, model, message):
+def test_messages_keep_all_digits_where_networks_do_not():
+    model, xs = random_lds(), jnp.zeros((5, 4))
+    options = {"head": avfkit.nn.FullGaussianHead, "width": 5, "depth": 1}
+    net = avfkit.nn.Conditional(model.obs_size, model.latent_size, **options, key=jr.key(0))
+    pair = model, avfkit.StructuredSmoother(net)
+
+    def loss(pair):
+        return avfkit.free_energy(*pair, xs, key=jr.key(1))
+
+    assert asked(loss, pair, "bfloat16") == {"BF16_BF16_F32", "HIGHEST"}
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
+def test_a_cpu_has_no_other_product(precision, tmp_path):
+    recipe = RECIPE.changed([f"precision={precision}"])
+    tree = make_tree(PRESETS["tiny-music"], "own", iterations=1, samples=1, key=jr.key(0))
     with pytest.raises(ValueError) as error:
-        products(precision, model)
-    assert str(error.value) == message
+        run(tree, PRESETS["tiny-music"].load(None), recipe, folder=tmp_path, seed=0)
+    assert str(error.value) == (
+        f"precision is {precision!r}; expected default or float32: on a CPU there is no other "
+        "product."
+    )
 
 
 def test_a_precision_is_recorded_if_it_was_chosen():

@@ -16,6 +16,7 @@ _SOURCES = (
     ("widgets", "*.html"),
     ("results", "*.json"),
     ("benchmarks", "*.json"),
+    ("benchmarks", "README.md"),
 )
 
 PAGE_ONLY: tuple[str, ...] = ("book.css", "figure.js", "mathjax")
@@ -45,9 +46,9 @@ def library_hash(root: Path) -> str:
     """Fingerprint everything, apart from a chapter's own code, that its numbers depend on.
 
     These are the Python sources of `avfkit/` and `widgets/`, the front end that widgets inline,
-    `results/**/*.json`, `benchmarks/**/*.json`, `constraints.txt`, and the installed versions of
-    Python and of the numerical packages. The files of `PAGE_ONLY` are not among them: no cell sees
-    them.
+    `results/**/*.json`, `benchmarks/**/*.json` and the README beside them, `constraints.txt`, and
+    the installed versions of Python and of the numerical packages. The files of `PAGE_ONLY` are not
+    among them: no cell sees them.
 
     Args:
         root: the project's root.
