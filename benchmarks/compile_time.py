@@ -126,7 +126,7 @@ def turns(name: str, rounds: int) -> dict[str, dict[str, float]]:
             jax.clear_caches()  # or what is traced once is not traced again
     result = {}
     for method, each in found.items():
-        medians = {part: statistics.median(one[part] for one in each) for part in each[0]}
+        medians = {part: round(statistics.median(one[part] for one in each), 2) for part in each[0]}
         used = [one["processor"] for one in each]
         result[method] = medians | {"processor_min": min(used), "processor_max": max(used)}
     return result

@@ -29,7 +29,7 @@ SHORT = [
     "scale_out.py --virtual 2 --batch 4 --length 20 --steps 5 --rounds 1",
 ]
 GPU = [
-    "svae_iteration.py --rounds 30 --lengths 100 200 500 1000 2000 5000 10000",
+    "svae_iteration.py --rounds 10 --lengths 100 200 500 1000 2000 5000 10000",
     "span.py",
     "precision.py",
     "scale_out.py",

@@ -156,6 +156,7 @@ def main() -> None:
     # What is timed runs on the same devices, and needs their memory.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp()  # each program compiles once
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     import jax
     from measure import cores, provenance, ratio, spread, write
 

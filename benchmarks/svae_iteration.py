@@ -8,7 +8,7 @@ sequential walk. Run from the repository's root, on a CPU (minutes, most of them
 compiling) and on a GPU (after `pip install "jax[cuda12]"`):
 
     python benchmarks/svae_iteration.py
-    python benchmarks/svae_iteration.py --rounds 30 --lengths 100 200 500 1000 2000 5000 10000
+    python benchmarks/svae_iteration.py --rounds 10 --lengths 100 200 500 1000 2000 5000 10000
 
 An iteration is the free energy of the batch along one sampled path, its gradient, and Adam. The
 competitors take turns. Compiling is timed apart, each time in a process of its own, which ends when
