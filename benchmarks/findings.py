@@ -313,7 +313,12 @@ def precision(*results: dict[str, Any]) -> Row:
                 for name, one in each.items()
                 if name != "float32"
             )
-            found.append(f"{pair} steps, {len(result['seeds'])} seeds: {words}")
+            name, inference, steps = pair.split("/")
+            nats = each["float32"]["nats_per_step"]
+            found.append(
+                f"{name}, {inference}, {steps} steps, {len(result['seeds'])} seeds: float32 "
+                f"{times(nats, '')} nats per step, more with {words}"
+            )
         for name, one in result.get("float32_over", {}).items():
             found.append(f"a gradient of VRNN-TIMIT in float32 over one in {name}: {times(one)}")
     if all(result["provenance"]["device"] == "cpu" for result in results):

@@ -143,7 +143,7 @@ def losses(pair: str, seeds: list[int], names: list[str], emulated: bool) -> dic
             each.append(nats(pair, seed, () if emulated else (f"precision={name}",)))
             print(pair, seed, name, each[-1], flush=True)
     more = {
-        name: [a - b for a, b in zip(each, found["float32"], strict=True)]
+        name: [round(a - b, 4) + 0.0 for a, b in zip(each, found["float32"], strict=True)]
         for name, each in found.items()
     }
     return {
