@@ -311,12 +311,12 @@ def precision(*results: dict[str, Any]) -> Row:
             words = ", ".join(
                 f"{name} {times(one['more_than_float32'], '')}"
                 for name, one in each.items()
-                if name != "float32"
+                if name not in ("seeds", "float32")
             )
             name, inference, steps = pair.split("/")
             nats = each["float32"]["nats_per_step"]
             found.append(
-                f"{name}, {inference}, {steps} steps, {len(result['seeds'])} seeds: float32 "
+                f"{name}, {inference}, {steps} steps, {each['seeds']} seeds: float32 "
                 f"{times(nats, '')} nats per step, more with {words}"
             )
         for name, one in result.get("float32_over", {}).items():
@@ -341,8 +341,9 @@ def book_build(result: dict[str, Any]) -> Row:
     bounds, cold, again = result["claim"], result["cold"], result["unchanged"]["wall_s"]
     most, least = bounds["cold_minutes"], bounds["unchanged_seconds"]
     found = [
-        f"{cold['executed']} chapters, cold: {cold['wall_s'] / 60:.1f} minutes by the clock, "
-        f"{cold['processor_s'] / 60:.1f} of the processor, {verdict(cold['wall_s'] <= 60 * most)}",
+        f"cold, {cold['executed']} chapters executed: {cold['wall_s'] / 60:.1f} minutes by the "
+        f"clock, {cold['processor_s'] / 60:.1f} of the processor, "
+        f"{verdict(cold['wall_s'] <= 60 * most)}",
         f"unchanged: {times(again, ' s')} by the clock, {verdict(again['median'] < least)}",
     ]
     claim = f"the book builds in at most {most} minutes on two cores, unchanged in {least} s"

@@ -133,30 +133,17 @@ def float32_over(names: list[str], preset: str, rounds: int) -> dict[str, Any]:
     return {name: ratio(walls["float32"], walls[name]) for name in names if name != "float32"}
 
 
-def losses(pair: str, seeds: list[int], names: list[str], emulated: bool) -> dict[str, Any]:
+def summarised(found: dict[str, list[float]]) -> dict[str, Any]:
     """Nats of each precision, and how many more than with float32."""
-    found: dict[str, list[float]] = {name: [] for name in names}
-    for seed in seeds:
-        for name, each in found.items():
-            if emulated:
-                emulate(BITS[name])
-            each.append(nats(pair, seed, () if emulated else (f"precision={name}",)))
-            print(pair, seed, name, each[-1], flush=True)
-    more = {
-        name: [round(a - b, 4) + 0.0 for a, b in zip(each, found["float32"], strict=True)]
-        for name, each in found.items()
-    }
-    return {
-        name: {
-            "nats_per_step": spread(found[name], digits=4),
-            "more_than_float32": spread(more[name], digits=4),
-        }
-        for name in names
-    }
+    result: dict[str, Any] = {"seeds": len(found["float32"])}
+    for name, each in found.items():
+        more = [round(a - b, 4) + 0.0 for a, b in zip(each, found["float32"], strict=True)]
+        result[name] = {"nats_per_step": spread(each, 4), "more_than_float32": spread(more, 4)}
+    return result
 
 
 def main() -> None:
-    """Check, train, and write after each pair."""
+    """Check, train, and write after each seed of a pair."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pairs", nargs="+", default=PAIRS, help="PRESET/INFERENCE/STEPS")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -165,7 +152,7 @@ def main() -> None:
     backend = jax.default_backend()
     emulated = backend == "cpu"
     names = [name for name in BITS if emulated or name != "20 bits"]
-    result: dict[str, Any] = {"emulated": emulated, "seeds": chosen.seeds, "pairs": {}}
+    result: dict[str, Any] = {"emulated": emulated, "pairs": {}}
     result["provenance"] = provenance("optax")
     jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp())  # for other seeds
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
@@ -175,8 +162,15 @@ def main() -> None:
     if not emulated:
         result["float32_over"] = float32_over(names, "vrnn-timit", chosen.rounds)
     for pair in chosen.pairs:
-        result["pairs"][pair] = losses(pair, chosen.seeds, names, emulated)
-        write(f"precision_{backend}", result)
+        found: dict[str, list[float]] = {name: [] for name in names}
+        for seed in chosen.seeds:
+            for name in names:
+                if emulated:
+                    emulate(BITS[name])
+                found[name].append(nats(pair, seed, () if emulated else (f"precision={name}",)))
+                print(pair, seed, name, found[name][-1], flush=True)
+            result["pairs"][pair] = summarised(found)
+            write(f"precision_{backend}", result, quiet=True)
 
 
 if __name__ == "__main__":
