@@ -5,7 +5,7 @@ root, on a machine with several GPUs, or with the cores of a CPU as devices:
 
     python benchmarks/scale_out.py
     python benchmarks/scale_out.py --devices 1 2 4 8 --batch 256
-    python benchmarks/scale_out.py --cores --batch 16 --length 40 --steps 10
+    python benchmarks/scale_out.py --cores --length 40 --steps 4
 
 With `--cores` a device is a process that keeps to one core (on Linux), joined to the others by
 `jax.distributed`: what two of them lose is the waiting for one another and for the memory that they
