@@ -20,6 +20,7 @@ SHORT = [
     "start_up.py --rounds 5",
     "products.py --rounds 3",
     "streaming_latency.py --steps 200",
+    "step_floor.py srnn-jsb --rounds 3",
     "memory.py --lengths 125 500",
     "convolutions.py svg-moving-digits-small --rounds 3",
     "message_passing.py --sizes 3 --lengths 200 --rounds 5",

@@ -52,7 +52,7 @@ def table(results: Path) -> str:
 def rates(results: Path) -> str:
     """The rates of single products, and what they make of a step with K = 5."""
     found = json.loads((results / "products.json").read_text())["gigaflop_per_second"]
-    step = json.loads((results / "music_step_threads_1.json").read_text())["K=5"]["cpu"]
+    step = json.loads((results / "torch_step_srnn-jsb_threads_1.json").read_text())["K=5"]["cpu"]
     lines = ["| product | GFLOP/s |", "|---|---|"]
     lines += [f"| {name} | {times(each, '')} |" for name, each in found.items()]
     few, many = (

@@ -2,15 +2,18 @@
 
 Once the path is drawn, the model's part of the free energy is an ordinary function of the model. A
 scan that is differentiated multiplies one step at a time and adds to the gradient of every weight
-at each of them. Here only the tangent of the state runs through a scan; prior, likelihood and what
-each step adds to the state are taken for the whole path in a few large products.
+at each of them. Here only the tangent of the state runs through a scan; prior, likelihood, what
+each step adds to the state and its derivative in the state are taken for the whole path in a few
+large products.
 """
 
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Jaxpr, Var
 from jaxtyping import Array, Bool, Float
 
 from .._distributions import AbstractGaussian
@@ -80,12 +83,45 @@ def _states_jvp(primals: tuple, tangents: tuple) -> tuple[State, State]:
     added = eqx.filter_jvp(lambda m: jax.vmap(m.next)(*along), (model,), (change,))
     start = eqx.filter_jvp(lambda m: m.init(), (model,), (change,))
 
-    def step(tangent: State, inputs: tuple) -> tuple[State, State]:
-        (state, x, z), here = inputs
-        carried = jax.jvp(lambda state: model.next(state, x, z), (state,), (tangent,))[1]
-        return jax.tree.map(jnp.add, carried, here), tangent
+    derivative, needed = _derivative(along, model)
 
-    return path.states, jax.lax.scan(step, _whole(*start), (along, _whole(*added)))[1]
+    def step(tangent: State, inputs: tuple) -> tuple[State, State]:
+        carried = derivative(inputs[0], tangent)
+        return jax.tree.map(jnp.add, carried, inputs[1]), tangent
+
+    return path.states, jax.lax.scan(step, _whole(*start), (needed, _whole(*added)))[1]
+
+
+def _derivative(along: tuple, model: AbstractModel) -> tuple[Callable[[list, State], State], list]:
+    """That of `next` in the state, and what it needs of each step, computed for all at once.
+
+    What no step changes, the weights, is needed once.
+    """
+
+    def parts(*here: Any) -> tuple[list, Any]:
+        linear = jax.linearize(lambda state: model.next(state, *here[1:]), here[0])[1]
+        return jax.tree.flatten(linear)
+
+    first = jax.tree.map(lambda leaf: leaf[0], along)
+    once, structure = parts(*first)
+    varies = _varies(jax.make_jaxpr(lambda *here: parts(*here)[0])(*first).jaxpr)
+    chosen = lambda *here: [p for p, v in zip(parts(*here)[0], varies, strict=True) if v]  # noqa: E731
+
+    def derivative(needed: list, tangent: State) -> State:
+        rest = iter(needed)
+        every = [next(rest) if v else p for p, v in zip(once, varies, strict=True)]
+        return jax.tree.unflatten(structure, every)(tangent)
+
+    return derivative, jax.vmap(chosen)(*along)
+
+
+def _varies(jaxpr: Jaxpr) -> list[bool]:
+    """Which results of a program depend on its inputs, and not on its constants alone."""
+    found = set(jaxpr.invars)
+    for eqn in jaxpr.eqns:
+        if not found.isdisjoint(v for v in eqn.invars if isinstance(v, Var)):
+            found.update(eqn.outvars)
+    return [isinstance(v, Var) and v in found for v in jaxpr.outvars]
 
 
 def _whole(values: State, tangents: State) -> State:

@@ -42,3 +42,29 @@ def test_they_are_those_of_one_step_after_another(name):
     assert all(np.abs(leaf).max() > 1e-6 for leaf in expected)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def products(jaxpr, shape, in_loop=False):
+    """How many products with a matrix of this shape stand in the loops of a program."""
+    count = 0
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name == "dot_general":
+            count += in_loop and shape in [v.aval.shape for v in eqn.invars]
+        for value in eqn.params.values():
+            for part in value if isinstance(value, tuple | list) else [value]:
+                inner = getattr(part, "jaxpr", part)
+                if hasattr(inner, "eqns"):
+                    count += products(inner, shape, in_loop or eqn.primitive.name == "scan")
+    return count
+
+
+def test_a_loop_multiplies_by_a_matrix_once_forwards_and_once_backwards():
+    model, avf = make("vrnn-gaussian", "avf")
+    xs, weight = observations("vrnn-gaussian", 4), model.memory.cell.weight_hh
+
+    def of(inference):
+        loss = lambda model: avfkit.free_energy(model, inference, xs, key=KEY)  # noqa: E731
+        return products(eqx.filter_make_jaxpr(eqx.filter_grad(loss))(model)[0].jaxpr, weight.shape)
+
+    assert of(avf) == 2
+    assert of(avfkit.Rematerialised(avf, every=4)) > 2
