@@ -6,6 +6,8 @@ first it runs over three entries, or calls a routine for each matrix. `lanes_las
 put the batch there.
 
 What is shared by all lanes has one lane and is broadcast.
+
+The constants below are where one way overtakes another in `benchmarks/choices.py`.
 """
 
 from collections.abc import Callable
@@ -19,7 +21,7 @@ from jaxtyping import Array, Float
 Lanes = Float[Array, "_ _ _"]
 
 _FUSED = 4096  # multiplications of a product, from which on a contraction beats one fused loop
-_ENTRIES = 3  # rows, up to which a matrix is inverted entry by entry
+_ENTRIES = 4  # rows, up to which a matrix is inverted entry by entry
 _WRITTEN_OUT = 10  # rows, up to which a loop over them is written out; it compiles for longer
 
 
@@ -77,7 +79,7 @@ def product(left: Lanes, right: Lanes) -> Lanes:
     As long as it is small it is one fused loop, which costs less than the call of a contraction.
     """
     lanes = max(left.shape[-1], right.shape[-1])
-    if left.shape[0] * left.shape[1] * right.shape[1] * lanes <= _FUSED:
+    if left.shape[0] * left.shape[1] * right.shape[1] * lanes < _FUSED:
         return jnp.sum(left[:, :, None] * right[None], axis=1)
     left, right = (jnp.broadcast_to(m, (*m.shape[:2], lanes)) for m in (left, right))
     return jnp.einsum("ikl,kjl->ijl", left, right, precision="highest")
@@ -86,7 +88,7 @@ def product(left: Lanes, right: Lanes) -> Lanes:
 def factors(matrix: Lanes, least: float | None = None) -> tuple[Lanes, Lanes]:
     """The lower-triangular factor, and its inverse G: G'G is the inverse of the matrix.
 
-    By halves, down to matrices of three rows, whose entries are written out.
+    By halves, down to matrices of a few rows, whose entries are written out.
 
     Args:
         matrix: symmetric and positive definite.

@@ -17,7 +17,7 @@ from . import _lanes as lanes
 from ._lanes import lanes_last
 from ._precision import full_precision
 
-_SMALL = 5  # columns of a matrix, up to which how it lies in memory does not matter
+_SMALL = 3  # columns of a matrix, up to which how it lies in memory does not matter
 
 _substituted = lanes_last(lanes.solve_lower)
 

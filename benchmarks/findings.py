@@ -215,6 +215,61 @@ def walk(found: dict[str, Any], least: float | None, compile_ratio: float) -> st
     return ", ".join([*said, words])
 
 
+def grid(result: dict[str, Any]) -> Row:
+    """Of each task, what others take over avfkit in all cells, and where they are faster."""
+    least, cells = result["claim"]["others_over_avfkit"], result["results"]
+    ratios: dict[str, dict[str, dict[str, float]]] = {}
+    for key in sorted(cells, key=numbers):
+        for task, each in cells[key].items():
+            for name, ratio in each["ratio"].items():
+                ratios.setdefault(task, {}).setdefault(name, {})[key] = ratio["median"]
+    said, behind = ["processor time, what others take over avfkit step by step, medians"], []
+    for task, rivals in ratios.items():
+        words = ", ".join(f"{name} {over(each.values())}" for name, each in rivals.items())
+        said.append(f"{task}: {words}")
+        behind += [
+            f"{task} at {key.replace('=', ' = ')} ({name} {ratio:g} x)"
+            for name, each in rivals.items()
+            for key, ratio in each.items()
+            if ratio < least
+        ]
+    count = sum(len(each) for rivals in ratios.values() for each in rivals.values())
+    lost = f"; somebody is faster in {', '.join(behind)}" if behind else ""
+    said.append(f"{count - len(behind)} of {count}, {verdict(not behind)}{lost}")
+    claim = "whatever the task, the size, the length and the batch, nobody is faster than avfkit"
+    return claim, BREAK.join(said)
+
+
+def choices(result: dict[str, Any]) -> Row:
+    """How far each choice is from the best, and what chunks and blocks would gain."""
+    most, said = result["claim"]["other_over_chosen"], []
+    for part in [p for p in ("products", "factors", "solutions", "layouts") if p in result]:
+        costs = {key: each["chosen_over_best"]["median"] for key, each in result[part].items()}
+        worst = max(costs, key=lambda key: costs[key])
+        where = worst.replace("=", " = ")
+        said.append(
+            f"{part}: the way taken needs {over(costs.values())} the time of the best (most at "
+            f"{where}), {verdict(costs[worst] <= most)}"
+        )
+    for key, each in result.get("lanes", {}).items():
+        gains = each["gain_of_chunks_at_most"]
+        words = ", ".join(f"of {count}: {gain:g} x" for count, gain in gains.items())
+        judged = key.startswith("value") and f", {verdict(max(gains.values()) <= most)}"
+        said.append(
+            f"chunks gain at most, {key.replace('=', ' = ')}, a batch {words}{judged or ''}"
+        )
+    for key, each in result.get("blocks", {}).items():
+        said.append(
+            f"a {key.replace('=', ' of ')} at once takes {times(each['at_once_over_in_blocks'])} "
+            "as long as in blocks of 32"
+        )
+    claim = (
+        "no other way of products, factors, solutions and layouts of small matrices, nor a walk in "
+        f"chunks with a gradient, would be {most:.3g} x as fast"
+    )
+    return claim, BREAK.join(said)
+
+
 def accuracy(result: dict[str, Any]) -> Row:
     """The largest error of each side."""
     most, found = result["claim"]["over_dynamax"], []
@@ -402,6 +457,6 @@ def contract(result: dict[str, Any]) -> Row:
 
 ROWS: tuple[Callable[..., Row], ...] = (
     *(step_floor, torch_step, products, memory, svae_iteration, compile_time, message_passing),
-    *(accuracy, growth, span, explorer_latency, streaming_latency, convolutions, precision),
-    *(start_up, book_build, scale_out, certificate, contract),
+    *(grid, choices, accuracy, growth, span, explorer_latency, streaming_latency, convolutions),
+    *(precision, start_up, book_build, scale_out, certificate, contract),
 )

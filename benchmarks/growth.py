@@ -25,7 +25,7 @@ import jax.numpy as jnp  # noqa: E402
 import jax.random as jr  # noqa: E402
 import numpy as np  # noqa: E402
 from measure import interleaved, provenance, ratio, summary, write  # noqa: E402
-from smoothers import Inputs, problem  # noqa: E402
+from smoothers import Inputs, problem, symmetric  # noqa: E402
 
 from avfkit import kalman  # noqa: E402
 
@@ -55,12 +55,6 @@ def gradient(method: str, length: int, batch: int) -> tuple[Any, tuple]:
     return jax.jit(work).lower(*arguments).compile(), arguments
 
 
-def symmetric(slope: jax.Array) -> jax.Array:
-    """The gradient in a covariance has a meaning in its symmetric part only."""
-    square = slope.ndim > 1 and slope.shape[-1] == slope.shape[-2]
-    return slope + jnp.matrix_transpose(slope) if square else slope
-
-
 def compared(rounds: int) -> dict[str, Any]:
     """The largest relative difference of the two walks, and how many times as long the other takes.
 
@@ -70,11 +64,11 @@ def compared(rounds: int) -> dict[str, Any]:
     found, calls = [], {}
     for method in ("sequential", "parallel"):
         work, arguments = gradient(method, 200, 10)
-        found.append([symmetric(leaf) for leaf in jax.tree.leaves(work(*arguments))])
+        found.append([symmetric(np.asarray(leaf)) for leaf in jax.tree.leaves(work(*arguments))])
         calls[method] = lambda work=work, arguments=arguments: jax.block_until_ready(
             work(*arguments)
         )
-    gaps = [jnp.abs(a - b).max() / jnp.abs(a).max() for a, b in zip(*found, strict=True)]
+    gaps = [np.abs(a - b).max() / np.abs(a).max() for a, b in zip(*found, strict=True)]
     assert max(gaps) < 1e-3, gaps
     times = interleaved(calls, rounds)
     over = {clock: ratio(times["parallel"][clock], times["sequential"][clock]) for clock in CLOCKS}

@@ -43,6 +43,18 @@ def interleaved(
     return times
 
 
+def compiled(work: Callable, *inputs: Any) -> tuple[Callable, float, float]:
+    """A compiled call that waits for its end, the processor seconds it took to compile, and MiB.
+
+    MiB are what XLA allocates besides inputs and outputs.
+    """
+    began = time.process_time()
+    call = jax.jit(work).lower(*inputs).compile()
+    seconds = time.process_time() - began
+    mebi = call.memory_analysis().temp_size_in_bytes / 2**20
+    return lambda *args: jax.block_until_ready(call(*args)), round(seconds, 1), round(mebi, 2)
+
+
 def summary(times: list[float], digits: int = 1) -> dict[str, float]:
     """Median and range, in milliseconds."""
     return {

@@ -32,8 +32,8 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")  # read when JAX starts
@@ -44,6 +44,7 @@ import jax.random as jr  # noqa: E402
 import numpy as np  # noqa: E402
 from measure import (  # noqa: E402
     RESULTS,
+    compiled,
     interleaved,
     provenance,
     provenances,
@@ -54,7 +55,6 @@ from measure import (  # noqa: E402
 from smoothers import (  # noqa: E402
     BATCH,
     CUTHBERT,
-    LOG_2PI,
     NUMPY,
     OURS,
     PARALLEL,
@@ -62,7 +62,9 @@ from smoothers import (  # noqa: E402
     SMOOTHERS,
     Inputs,
     by_hand,
+    normalised,
     problem,
+    symmetric,
 )
 
 FORWARD, GRADIENT = "smoother", "svae, value and gradient"
@@ -97,15 +99,6 @@ def prepared(name: str, task: str, size: int, length: int) -> tuple[Callable, tu
     mine, theirs, weights = problem(size, length)
     inputs = mine if name == OURS else theirs
     return tasks(SMOOTHERS[name], weights)[task], (inputs, jr.split(jr.key(0), BATCH))
-
-
-def compiled(work: Callable, *inputs: Any) -> tuple[Callable[[], Any], float, float]:
-    """A compiled call that waits for its end, the processor seconds it took to compile, and MiB."""
-    began = time.process_time()
-    call = jax.jit(work).lower(*inputs).compile()
-    seconds = time.process_time() - began
-    mebi = call.memory_analysis().temp_size_in_bytes / 2**20
-    return lambda: jax.block_until_ready(call(*inputs)), round(seconds, 1), round(mebi, 2)
 
 
 def compiled_elsewhere(name: str, task: str, size: int, length: int, limit: int) -> float | None:
@@ -152,19 +145,6 @@ def agree(size: int, names: list[str]) -> float:
     return float(f"{max(gaps):.1e}")
 
 
-def normalised(log_normaliser: np.ndarray, precision: jax.Array) -> np.ndarray:
-    """With the constants of N(mean; z, cov), which the others count."""
-    _, length, size, _ = precision.shape
-    log_det = np.linalg.slogdet(np.asarray(precision, np.float64))[1].sum(1)
-    return np.asarray(log_normaliser, np.float64) + 0.5 * (log_det - length * size * LOG_2PI)
-
-
-def symmetric(array: np.ndarray) -> np.ndarray:
-    """The gradient in a covariance has a meaning in its symmetric part only."""
-    square = array.ndim > 1 and array.shape[-1] == array.shape[-2]
-    return array + np.swapaxes(array, -1, -2) if square else array
-
-
 def measure(size: int, length: int, task: str, names: list[str], args: Any) -> dict[str, Any]:
     """Compile seconds, MiB, milliseconds and ratios of one task."""
     calls, seconds, memory = {}, {}, {}
@@ -179,9 +159,10 @@ def measure(size: int, length: int, task: str, names: list[str], args: Any) -> d
             if seconds[name] is None:
                 seconds[name] = f"did not compile in {args.limit} s"
                 continue
-            calls[name], _, memory[name] = compiled(work, *inputs)  # from the cache
+            call, _, memory[name] = compiled(work, *inputs)  # from the cache
         else:
-            calls[name], seconds[name], memory[name] = compiled(work, *inputs)
+            call, seconds[name], memory[name] = compiled(work, *inputs)
+        calls[name] = partial(call, *inputs)
     print(f"timing D={size}, T={length}, {task}", flush=True)
     rounds = args.rounds if length <= 1000 else max(3, args.rounds // 4)
     cpu = {name: each["cpu"] for name, each in interleaved(calls, rounds).items()}

@@ -24,6 +24,8 @@ SHORT = [
     "memory.py --lengths 125 500",
     "convolutions.py svg-moving-digits-small --rounds 3",
     "message_passing.py --sizes 3 --lengths 200 --rounds 5",
+    "grid.py --cells 3x100x10",
+    "choices.py --parts factors solutions --rounds 3",
     "accuracy.py --sizes 3 --lengths 200",
     "growth.py --lengths 1000 10000 --batches 10 --rounds 3",
     "svae_iteration.py --lengths 100 500 --rounds 5 --methods svae-sequential rnn-mf",

@@ -24,8 +24,18 @@ def is_parallel(method: Method, *, length: int, size: int) -> bool:
     """Whether a chain of `length` steps of a latent of `size` entries is scanned in parallel.
 
     "auto" is sequential on a CPU, whatever the sizes: there the parallel scan does more work and
-    finds no more hands (`benchmarks/growth.py` times both). On an accelerator it is parallel from
-    64 steps on, for latents below 64: by the depth of the two, not yet by a measurement.
+    finds no more hands. A filter took 1.6 times as long for one sequence of 3 latents, four times
+    for ten, seven times for ten of 10 latents, and compiled nine to seventeen times as long
+    (`benchmarks/grid.py`).
+
+    Nor is a chain cut into chunks that are walked side by side. That takes the work of two and a
+    half walks at least, and a step costs less per lane only until the lanes fill the processor's
+    vectors: with a gradient (D = 3) one sequence has nothing to gain, and ten have less. A filter
+    of one to four sequences of 2 or 3 latents could gain, 2.4-fold at most, and ten could not
+    (`benchmarks/choices.py`).
+
+    On an accelerator "auto" is parallel from 64 steps on, for latents below 64: by the depth of the
+    two, not yet by a measurement.
 
     Raises:
         ValueError: there is no such method.
