@@ -65,7 +65,7 @@ def build(tree: Path, *words: str) -> dict[str, float]:
         sys.exit(f"{done.stdout}\n{' '.join(command)} failed")
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     wall = time.perf_counter() - began
-    executed = len(re.findall(r"Executing notebook using", done.stdout))
+    executed = len(re.findall(r"Executing notebook using|executed ahead:", done.stdout))
     found = {"wall_s": round(wall, 1), "processor_s": round(processor, 1), "executed": executed}
     print(found, flush=True)
     return found

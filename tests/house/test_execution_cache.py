@@ -10,6 +10,7 @@ import pytest
 from jupyter_cache import get_cache
 
 from avfkit_widgets.book import cache_folder
+from avfkit_widgets.book._executed import execute_ahead
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,4 +50,22 @@ def test_a_passing_chapter_is_cached_and_a_failing_one_is_not(tmp_path: Path) ->
     assert cache.merge_match_into_notebook(good_notebook)[1].cells[1].outputs[0].text == "42\n"
     with pytest.raises(KeyError):
         cache.match_cache_notebook(bad_notebook)
+    cache.db.dispose()
+
+
+def test_chapters_run_ahead_once_and_one_that_fails_is_left_to_the_build(tmp_path: Path) -> None:
+    sources = {"one": "print(6 * 7)", "other": "print('b')", "bad": "raise ValueError('no')"}
+    notebooks = {tmp_path / f"{name}.ipynb": code for name, code in sources.items()}
+    nodes = {path: chapter(path, code) for path, code in notebooks.items()}
+    one, other, bad = notebooks
+    folder = tmp_path / "cache"
+    assert list(execute_ahead([one], folder)) == [one]
+    assert list(execute_ahead(notebooks, folder)) == [other]
+    assert list(execute_ahead([one, other], folder)) == []
+    cache = get_cache(folder)
+    outputs = [cache.merge_match_into_notebook(nodes[p])[1].cells[1].outputs for p in (one, other)]
+    assert [output[0].text for output in outputs] == ["42\n", "b\n"]
+    assert cache.match_cache_notebook(nodes[one]).data["execution_seconds"] > 0
+    with pytest.raises(KeyError):
+        cache.match_cache_notebook(nodes[bad])
     cache.db.dispose()

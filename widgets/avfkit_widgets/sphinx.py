@@ -4,6 +4,7 @@ Name it in `_config.yml` under `sphinx.extra_extensions`. It
 
 - puts the execution cache into a folder named by a fingerprint of the library, so that a changed
   library runs the chapters again and an unchanged one runs nothing;
+- runs chapters side by side before they are read, one on each core;
 - copies the front end, plotly.js (from the installed package) and MathJax into the book, so that
   no page asks the network for anything;
 - warns, and a build with warnings as errors then fails, where a labelled equation has no check
@@ -23,10 +24,11 @@ from docutils import nodes
 from myst_nb.sphinx_ import NbMetadataCollector, SphinxEnvType
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 from avfkit_widgets.book._audit import outcome_gaps
-from avfkit_widgets.book._executed import wordless_figures
+from avfkit_widgets.book._executed import execute_ahead, wordless_figures
 from avfkit_widgets.book._palette import DARK, LIGHT
 from avfkit_widgets.book._project import (
     PAGE_ONLY,
@@ -56,6 +58,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("avf_static", "", "html")
     app.connect("config-inited", _configure)
     app.connect("builder-inited", _copy_front_end)
+    app.connect("env-before-read-docs", _execute)
     app.connect("doctree-read", _finish_chapter)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -70,6 +73,13 @@ def _configure(app: Sphinx, config: Config) -> None:
     # The page shows the HTML of a figure; `_undrawn` sees the figures that have none.
     config.suppress_warnings.append("mystnb.unknown_mime_type")
     config.mathjax_path = "avf/mathjax/tex-chtml-full.js"
+
+
+def _execute(app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
+    if app.config.nb_execution_mode == "cache":
+        chapters = [path for name in names if (path := Path(env.doc2path(name))).suffix == ".ipynb"]
+        for path in execute_ahead(chapters, Path(app.config.nb_execution_cache_path)):
+            _LOGGER.info(f"executed ahead: {path.name}")
 
 
 def _static_hash() -> str:

@@ -1,13 +1,22 @@
 """The outputs of a chapter, from the execution cache if they are there, else by running it."""
 
+import multiprocessing
+import os
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 _PLOTLY = "application/vnd.plotly.v1+json"
+_AT_A_TIME = 4  # chapters, at most: each may take a gigabyte
 
 
 def html_outputs(notebook: Path, cache: Path) -> list[str]:
@@ -39,6 +48,43 @@ def wordless_figures(notebook: Path, cache: Path) -> int:
     executed = _cached(nbformat.read(notebook, as_version=4), cache)
     bundles = _bundles(executed) if executed else []
     return sum(_PLOTLY in data and "text/html" not in data for data in bundles)
+
+
+def execute_ahead(chapters: Iterable[Path], cache: Path) -> Iterator[Path]:
+    """Execute what the cache does not know, a chapter on each core, and put it there.
+
+    A chapter with an error is left to the build, which runs it again and says what is wrong.
+
+    Args:
+        chapters: notebooks, without outputs.
+        cache: the execution cache of the library as it is now.
+
+    Yields:
+        Each chapter that was put there.
+    """
+    nodes = {path: nbformat.read(path, as_version=4) for path in chapters}
+    unknown = [path for path, node in nodes.items() if _cached(node, cache) is None]
+    if unknown:
+        count = min(os.cpu_count() or 1, _AT_A_TIME, len(unknown))
+        with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+            done = pool.map(partial(_put, cache), unknown)
+            yield from (path for path, put in zip(unknown, done, strict=True) if put)
+
+
+def _put(cache: Path, path: Path) -> bool:
+    node, began = nbformat.read(path, as_version=4), time.perf_counter()
+    try:
+        executed = _run(node, path.parent)
+    except (CellExecutionError, CellTimeoutError):
+        return False
+    seconds = {"execution_seconds": time.perf_counter() - began}
+    for cell in executed.cells:  # when a cell ran is metadata, which the cache hashes
+        cell.metadata.pop("execution", None)
+    opened = get_cache(cache)
+    bundle = CacheBundleIn(executed, str(path), data=seconds)
+    opened.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    opened.db.dispose()
+    return True
 
 
 def _bundles(executed: nbformat.NotebookNode) -> list[dict[str, Any]]:
