@@ -15,7 +15,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     toybook.write_book(folder)
     said = toybook.build(folder)
     assert said.startswith("exit code 0\n"), said
-    assert "toy-chapter.ipynb: Executed notebook" in said
+    assert "executed ahead: toy-chapter.ipynb" in said
     return folder
 
 
@@ -50,12 +50,13 @@ def test_an_unchanged_build_executes_nothing_and_a_changed_library_does(root: Pa
     said = toybook.build(root)
     assert said.startswith("exit code 0\n"), said
     assert "Executing notebook" not in said
+    assert "executed ahead" not in said
     assert "0 added, 0 changed, 0 removed" in said
     assert page(root) == before
 
     toybook.write_library(root, 2.0)
     said = toybook.build(root)
-    assert "toy-chapter.ipynb: Executed notebook" in said, said
+    assert "executed ahead: toy-chapter.ipynb" in said, said
     assert 'data-value="4.0"' in page(root)
 
 

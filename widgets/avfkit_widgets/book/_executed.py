@@ -53,7 +53,8 @@ def wordless_figures(notebook: Path, cache: Path) -> int:
 def execute_ahead(chapters: Iterable[Path], cache: Path) -> Iterator[Path]:
     """Execute what the cache does not know, a chapter on each core, and put it there.
 
-    A chapter with an error is left to the build, which runs it again and says what is wrong.
+    A single chapter is left to the build, and so is one with an error: it is run again, and the
+    build says what is wrong.
 
     Args:
         chapters: notebooks, without outputs.
@@ -64,7 +65,7 @@ def execute_ahead(chapters: Iterable[Path], cache: Path) -> Iterator[Path]:
     """
     nodes = {path: nbformat.read(path, as_version=4) for path in chapters}
     unknown = [path for path, node in nodes.items() if _cached(node, cache) is None]
-    if unknown:
+    if len(unknown) > 1:
         count = min(os.cpu_count() or 1, _AT_A_TIME, len(unknown))
         with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
             done = pool.map(partial(_put, cache), unknown)
