@@ -1,8 +1,8 @@
 """A training step of AVF against PyTorch, eager and compiled, in the authors' order of work.
 
 Claim: at SRNN-JSB size 3 times faster than PyTorch eager, K = 1 and K = 5, on the same CPU with the
-same number of threads. It holds for two threads, not for one: see `benchmarks/README.md`. Of
-VRNN-TIMIT and SVG-KTH nothing is claimed. PyTorch is needed for this benchmark only:
+same number of threads; `benchmarks/README.md` says where it holds. Nothing is claimed of VRNN-TIMIT
+and SVG-KTH. PyTorch is needed for this benchmark only:
 `pip install -r benchmarks/requirements.txt`. Run from the repository's root:
 
     python benchmarks/torch_step.py srnn-jsb --compile

@@ -7,20 +7,18 @@ A chapter that passes here is stored where `jupyter-book build book/` looks for 
 
 import time
 from collections.abc import Iterator
-from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
 from nbformat import NotebookNode
 from nbmake import pytest_items
 from nbmake.nb_result import NotebookResult
 from nbmake.nb_run import NotebookRun
 
-from avfkit_widgets.book import cache_folder, calm_kernels, keep_compiled
+from avfkit_widgets.book import cache_folder, calm_kernels, keep_compiled, store
 
 ROOT = Path(__file__).parent.parent
 calm_kernels()
@@ -37,20 +35,8 @@ class FeedingRun(NotebookRun):
         result = NotebookRun.execute(self)
         CELL_TIMES.extend(cell_times(result.nb, Path(self.filename).name))
         if result.error is None:
-            store(result.nb, Path(self.filename), time.perf_counter() - start)
+            store(result.nb, Path(self.filename), cache_folder(ROOT), time.perf_counter() - start)
         return result
-
-
-def store(notebook: NotebookNode, path: Path, seconds: float) -> None:
-    """Store an executed notebook with its wall time, as the book build itself would."""
-    notebook = deepcopy(notebook)
-    for cell in notebook.cells:
-        # nbmake's time stamps are metadata, which the cache hashes: with them nothing matches.
-        cell.metadata.pop("execution", None)
-    bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds})
-    cache = get_cache(cache_folder(ROOT))
-    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-    cache.db.dispose()
 
 
 def cell_times(notebook: NotebookNode, name: str) -> Iterator[tuple[float, str]]:

@@ -105,14 +105,16 @@ def _derivative(along: tuple, model: AbstractModel) -> tuple[Callable[[list, Sta
     first = jax.tree.map(lambda leaf: leaf[0], along)
     once, structure = parts(*first)
     varies = _varies(jax.make_jaxpr(lambda *here: parts(*here)[0])(*first).jaxpr)
-    chosen = lambda *here: [p for p, v in zip(parts(*here)[0], varies, strict=True) if v]  # noqa: E731
+
+    def varying(*here: Any) -> list:
+        return [part for part, v in zip(parts(*here)[0], varies, strict=True) if v]
 
     def derivative(needed: list, tangent: State) -> State:
         rest = iter(needed)
         every = [next(rest) if v else p for p, v in zip(once, varies, strict=True)]
         return jax.tree.unflatten(structure, every)(tangent)
 
-    return derivative, jax.vmap(chosen)(*along)
+    return derivative, jax.vmap(varying)(*along)
 
 
 def _varies(jaxpr: Jaxpr) -> list[bool]:

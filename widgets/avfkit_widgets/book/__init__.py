@@ -8,6 +8,7 @@ Every chapter ends with `footer()`. Each name's own documentation holds a snippe
 from avfkit_widgets.book._answer import answer_box as answer_box
 from avfkit_widgets.book._compute import compute_figure as compute_figure
 from avfkit_widgets.book._equations import verify as verify
+from avfkit_widgets.book._executed import store as store
 from avfkit_widgets.book._exercises import check as check
 from avfkit_widgets.book._exercises import exercise as exercise
 from avfkit_widgets.book._exercises import solution as solution

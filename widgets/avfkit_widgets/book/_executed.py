@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ def execute_ahead(chapters: Iterable[Path], cache: Path) -> Iterator[Path]:
     nodes = {path: nbformat.read(path, as_version=4) for path in chapters}
     unknown = [path for path, node in nodes.items() if _cached(node, cache) is None]
     if len(unknown) > 1:
+        get_cache(cache).db.dispose()  # made before there are several processes, each would make it
         count = min(os.cpu_count() or 1, _AT_A_TIME, len(unknown))
         with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
             done = pool.map(partial(_put, cache), unknown)
@@ -78,14 +80,26 @@ def _put(cache: Path, path: Path) -> bool:
         executed = _run(node, path.parent)
     except (CellExecutionError, CellTimeoutError):
         return False
-    seconds = {"execution_seconds": time.perf_counter() - began}
+    store(executed, path, cache, time.perf_counter() - began)
+    return True
+
+
+def store(executed: nbformat.NotebookNode, path: Path, cache: Path, seconds: float) -> None:
+    """Put an executed chapter into the execution cache, as the book's build would.
+
+    Args:
+        executed: the chapter with its outputs.
+        path: its file.
+        cache: the execution cache of the library as it is now.
+        seconds: how long it ran, by the clock.
+    """
+    executed = deepcopy(executed)
     for cell in executed.cells:  # when a cell ran is metadata, which the cache hashes
         cell.metadata.pop("execution", None)
     opened = get_cache(cache)
-    bundle = CacheBundleIn(executed, str(path), data=seconds)
+    bundle = CacheBundleIn(executed, str(path), data={"execution_seconds": seconds})
     opened.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
     opened.db.dispose()
-    return True
 
 
 def _bundles(executed: nbformat.NotebookNode) -> list[dict[str, Any]]:
